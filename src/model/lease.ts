@@ -1,0 +1,21 @@
+export type LeaseMode = "SHARED" | "EXCLUSIVE";
+
+/** A run's claim on a workspace or a service. All times are epoch ms. */
+export interface Lease {
+  readonly leaseId: string;
+  readonly companyId: string;
+  readonly runId: string;
+  readonly workspaceId: string;
+  /** "" when the lease is on the workspace itself. */
+  readonly serviceId: string;
+  readonly mode: LeaseMode;
+  /** 0: never expires. */
+  readonly ttlMs: number;
+  /** Larger for each later lease, for ever. */
+  readonly fencingToken: number;
+  readonly createTime: number;
+  readonly renewTime: number;
+  /** Absent when the ttl is 0. */
+  readonly expireTime?: number;
+  readonly revision: number;
+}

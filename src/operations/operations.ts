@@ -1,0 +1,64 @@
+import type { JsonValue, Operation, OperationPhase, OperationStatus } from "../model/operation.ts";
+import type { Page, PageRequest } from "../model/page.ts";
+import type { Actor } from "../model/workspace.ts";
+
+/** Recorded commands: the row is written before the command runs, its outcome after. */
+export interface Operations {
+  /** Runs a command to its end, its output kept as a log; never throws for a command that fails. */
+  run(request: CommandRequest): Promise<Operation>;
+  /** Records a step that has no process of its own, with its outcome. */
+  record(request: StepRequest): Promise<Operation>;
+  /** Records a step that is still going on; `finish` writes its outcome. */
+  begin(request: StepRequest): Promise<OngoingOperation>;
+  /** OPERATION_NOT_FOUND when there is no such row. */
+  get(operationId: string): Promise<Operation>;
+  list(filter: OperationFilter, page: PageRequest): Promise<Page<Operation>>;
+}
+
+export interface StepRequest {
+  readonly phase: OperationPhase;
+  /** As a person would type it; "" for none. */
+  readonly command: string;
+  /** What the row says once it succeeded. */
+  readonly message: string;
+  readonly cwd: string;
+  readonly companyId: string;
+  readonly workspaceId?: string;
+  readonly projectWorkspaceId?: string;
+  readonly serviceIds?: readonly string[];
+  readonly issueId?: string;
+  readonly actor?: Actor;
+  readonly metadata: { readonly [key: string]: JsonValue };
+  /** Default SUCCEEDED; `begin` ignores it. */
+  readonly status?: OperationStatus;
+}
+
+export interface CommandRequest extends StepRequest {
+  /** A shell line, or arguments without a shell. `command` is how it is shown. */
+  readonly process:
+    | { readonly kind: "command"; readonly command: string }
+    | { readonly kind: "argv"; readonly args: readonly string[] };
+  /** The whole environment of the command. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Default 10 minutes. */
+  readonly timeoutMs?: number;
+}
+
+export interface OngoingOperation {
+  readonly operation: Operation;
+  finish(outcome: {
+    readonly status: OperationStatus;
+    readonly message?: string;
+    readonly serviceIds?: readonly string[];
+    readonly metadata?: { readonly [key: string]: JsonValue };
+  }): Promise<Operation>;
+}
+
+/** Fields AND, values of one field OR; an empty field does not filter. */
+export interface OperationFilter {
+  readonly companyId: string;
+  readonly workspaceIds: readonly string[];
+  /** Also matches the operations of the run's workspaces that name no run. */
+  readonly runIds: readonly string[];
+  readonly statuses: readonly OperationStatus[];
+}

@@ -1,0 +1,111 @@
+import type { ServiceFailure } from "../errors.ts";
+import type { Operation } from "../model/operation.ts";
+import type { Page, PageRequest } from "../model/page.ts";
+import type { Provider, Service, ServiceState, StopReceipt } from "../model/service.ts";
+import type { ScopeType, ServiceSpec } from "../model/service-spec.ts";
+import type { Actor, AgentRef, IssueRef } from "../model/workspace.ts";
+
+/**
+ * The services of all workspaces. A call whose `signal` aborts is answered at once with the
+ * signal's reason; what it began goes on, and the same call again joins it.
+ */
+export interface Services {
+  /** Joins or starts what a run needs and leases it. Idempotent by run, workspace and names. */
+  ensure(request: EnsureRequest, signal: AbortSignal): Promise<EnsureResult>;
+  /** Starts by control: no lease. Joins what already runs. */
+  start(request: StartRequest, signal: AbortSignal): Promise<ControlResult>;
+  /** Stops with proof. Stopping what is stopped is OK. */
+  stop(request: StopRequest, signal: AbortSignal): Promise<ControlResult>;
+  /** Drops a run's leases and ends its calls in flight with RUN_RELEASED. Unknown run: nothing. */
+  releaseRun(runId: string, actor: Actor | undefined, signal: AbortSignal): Promise<ReleaseResult>;
+  /** SERVICE_NOT_FOUND when there is no such row. */
+  get(serviceId: string): Promise<Service>;
+  list(filter: ServiceFilter, page: PageRequest): Promise<Page<Service>>;
+}
+
+export interface EnsureRequest {
+  readonly runId: string;
+  readonly workspaceId: string;
+  readonly services: readonly ServiceSpec[];
+  readonly fromConfig: boolean;
+  readonly serviceNames: readonly string[];
+  readonly agent?: AgentRef;
+  readonly issue?: IssueRef;
+  /** Never stored. */
+  readonly adapterEnv: Readonly<Record<string, string>>;
+  /** Absent: the server's default. 0: never expires. */
+  readonly leaseTtlMs?: number;
+  readonly noWait: boolean;
+  readonly actor?: Actor;
+}
+
+export interface EnsureResult {
+  /** In the order asked. */
+  readonly services: readonly EnsuredService[];
+  /** Of those with allow_failure. */
+  readonly failures: readonly ServiceFailure[];
+  readonly readyComment: string;
+  readonly runEnv: Readonly<Record<string, string>>;
+}
+
+export interface EnsuredService {
+  readonly service: Service;
+  /** It was running (or starting for another caller) already. */
+  readonly reused: boolean;
+}
+
+/** Whose services a control call is about. */
+export type ControlTarget =
+  | { readonly kind: "service"; readonly serviceId: string }
+  | { readonly kind: "workspace"; readonly workspaceId: string }
+  | { readonly kind: "project_workspace"; readonly projectWorkspaceId: string };
+
+export interface StartRequest {
+  readonly target: Exclude<ControlTarget, { kind: "service" }>;
+  /** Empty: the target's config. */
+  readonly services: readonly ServiceSpec[];
+  readonly serviceNames: readonly string[];
+  readonly adapterEnv: Readonly<Record<string, string>>;
+  /** "" for none; kept 1 h per company and method. */
+  readonly requestId: string;
+  readonly noWait: boolean;
+  readonly actor?: Actor;
+}
+
+export interface StopRequest {
+  readonly target: ControlTarget;
+  readonly serviceNames: readonly string[];
+  readonly force: boolean;
+  /** Absent: each service's own. 0: KILL at once. */
+  readonly graceMs?: number;
+  readonly actor?: Actor;
+}
+
+export interface ControlResult {
+  readonly services: readonly EnsuredService[];
+  readonly stopped: readonly StopReceipt[];
+  readonly failures: readonly ServiceFailure[];
+  readonly operation: Operation;
+}
+
+export interface ReleaseResult {
+  readonly released: readonly Service[];
+  readonly stopped: readonly StopReceipt[];
+}
+
+/** Fields AND, values of one field OR; an empty field does not filter. */
+export interface ServiceFilter {
+  readonly companyId: string;
+  readonly projectId: string;
+  readonly projectWorkspaceIds: readonly string[];
+  readonly workspaceIds: readonly string[];
+  readonly issueIds: readonly string[];
+  /** Services that the run leases or started. */
+  readonly runIds: readonly string[];
+  readonly serviceNames: readonly string[];
+  readonly scopeTypes: readonly ScopeType[];
+  readonly providers: readonly Provider[];
+  readonly states: readonly ServiceState[];
+  /** One row per identity, the newest; applied before `states`. */
+  readonly current: boolean;
+}

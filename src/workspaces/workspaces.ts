@@ -1,0 +1,73 @@
+import type { Lease, LeaseMode } from "../model/lease.ts";
+import type { Operation } from "../model/operation.ts";
+import type { Page, PageRequest } from "../model/page.ts";
+import type {
+  Actor,
+  AgentRef,
+  GitWorktreeStrategy,
+  IssueRef,
+  RuntimeConfig,
+  Workspace,
+  WorkspaceSource,
+  WorkspaceState,
+} from "../model/workspace.ts";
+
+/** Where tasks work. An aborted `signal` answers the caller; what was begun goes on. */
+export interface Workspaces {
+  /** Makes or finds the workspace of behaviour.md 2. Calls of one identity join. */
+  realize(request: RealizeRequest, signal: AbortSignal): Promise<RealizeResult>;
+  /** WORKSPACE_NOT_FOUND when there is no such row. */
+  get(workspaceId: string): Promise<Workspace>;
+  list(filter: WorkspaceFilter, page: PageRequest): Promise<Page<Workspace>>;
+}
+
+export interface RealizeRequest {
+  /** "" where the caller gives none; so with every text below. */
+  readonly workspaceId: string;
+  readonly companyId: string;
+  readonly projectId: string;
+  readonly projectWorkspaceId: string;
+  readonly name: string;
+  readonly baseCwd: string;
+  readonly source?: WorkspaceSource;
+  readonly repoUrl: string;
+  readonly repoRef: string;
+  readonly issue?: IssueRef;
+  readonly agent?: AgentRef;
+  readonly runId: string;
+  readonly leaseMode?: LeaseMode;
+  /** Absent: the server's default. 0: never expires. */
+  readonly leaseTtlMs?: number;
+  /** Absent: the stored one, for a new workspace project_primary. */
+  readonly strategy?:
+    | { readonly kind: "project_primary" }
+    | { readonly kind: "git_worktree"; readonly gitWorktree: GitWorktreeStrategy };
+  readonly runtimeConfig?: RuntimeConfig;
+  readonly labels: Readonly<Record<string, string>>;
+  /** For the commands of this call alone: never stored, never in an operation. */
+  readonly commandEnv: Readonly<Record<string, string>>;
+  readonly noWait: boolean;
+  readonly actor?: Actor;
+}
+
+export interface RealizeResult {
+  readonly workspace: Workspace;
+  /** This call made the directory. */
+  readonly created: boolean;
+  readonly operations: readonly Operation[];
+  readonly provisioned: boolean;
+  /** Absent for a new workspace. */
+  readonly previousState?: WorkspaceState;
+  /** Present when the request names a run. */
+  readonly lease?: Lease;
+}
+
+/** Fields AND, values of one field OR; an empty field does not filter. */
+export interface WorkspaceFilter {
+  readonly companyId: string;
+  readonly projectId: string;
+  readonly projectWorkspaceIds: readonly string[];
+  readonly issueIds: readonly string[];
+  readonly states: readonly WorkspaceState[];
+  readonly labels: Readonly<Record<string, string>>;
+}
