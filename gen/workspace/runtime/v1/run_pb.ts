@@ -31,7 +31,7 @@ export const file_workspace_runtime_v1_run: GenFile = /*@__PURE__*/
  */
 export type EnsureServicesRequest = Message<"workspace.runtime.v1.EnsureServicesRequest"> & {
   /**
-   * Required. Field 1 since the run is what the call is about: calling again for it adds.
+   * Required; the holder of the leases. Calling again for the same run adds to what it holds.
    *
    * @generated from field: string run_id = 1;
    */
@@ -45,7 +45,7 @@ export type EnsureServicesRequest = Message<"workspace.runtime.v1.EnsureServices
   workspaceId: string;
 
   /**
-   * What to join or start. Together with `from_config` false and none: nothing is started.
+   * What to join or start. None, and no `from_config`: nothing is started and the answer is empty.
    *
    * @generated from field: repeated workspace.runtime.v1.ServiceSpec services = 3;
    */

@@ -1153,7 +1153,8 @@ export const ServiceExitSchema: GenMessage<ServiceExit> = /*@__PURE__*/
  */
 export type Diagnosis = Message<"workspace.runtime.v1.Diagnosis"> & {
   /**
-   * A sentence that names the likely cause and what to do, such as to set `listener: ANY`.
+   * What was found, as a short token: PORT_CLOSED, HTTP_STATUS, FOREIGN_LISTENER (another process
+   * answers on the port: set `listener: ANY` if that is meant).
    *
    * @generated from field: string reason = 1;
    */
