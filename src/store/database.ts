@@ -1,0 +1,59 @@
+import { closeSync, openSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { Kysely, PostgresDialect } from "kysely";
+import { RuntimeError } from "../errors.ts";
+import type { Dialect } from "./dialect.ts";
+import { postgresDialect, sqliteDialect } from "./dialect.ts";
+import { NodeSqliteDialect } from "./node-sqlite-dialect.ts";
+import { createPostgresPool } from "./postgres-pool.ts";
+import type { Schema } from "./schema.ts";
+import { fromSqlite } from "./store-errors.ts";
+
+/** Where the rows are kept. */
+export type DatabaseLocation =
+  | { readonly kind: "sqlite"; readonly path: string }
+  | {
+      readonly kind: "postgres";
+      readonly url: string;
+      /** The PostgreSQL schema of our tables, made if missing. Default "workspace_runtime". */
+      readonly schema?: string;
+    };
+
+export interface Database {
+  readonly db: Kysely<Schema>;
+  readonly dialect: Dialect;
+  /** The PostgreSQL schema of our tables. */
+  readonly schema?: string;
+}
+
+/** Opens without looking at what is inside. A PostgreSQL is first reached by the first query. */
+export function openDatabase(location: DatabaseLocation): Database {
+  if (location.kind === "sqlite") {
+    const dialect = new NodeSqliteDialect(openSqlite(location.path));
+    return { db: new Kysely<Schema>({ dialect }), dialect: sqliteDialect };
+  }
+  const schema = location.schema ?? "workspace_runtime";
+  const pool = createPostgresPool(location.url, schema);
+  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  return { db, dialect: postgresDialect, schema };
+}
+
+function openSqlite(path: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    // SQLite gives its side files the mode of the database, and would make that world-readable.
+    closeSync(openSync(path, "a", 0o600));
+    database = new DatabaseSync(path, { timeout: 5_000, enableForeignKeyConstraints: true });
+    database.exec("pragma journal_mode = wal; pragma synchronous = normal");
+    return database;
+  } catch (error) {
+    database?.close();
+    const known = fromSqlite(error);
+    if (!(known instanceof RuntimeError)) throw error;
+    throw new RuntimeError(
+      known.reason,
+      `Cannot open ${path}: ${known.message}. Nothing was changed. Restore the file from a backup, or move it away to begin with an empty store.`,
+      { metadata: { path }, cause: error },
+    );
+  }
+}
