@@ -1,0 +1,130 @@
+import type { Clock } from "../clock.ts";
+import type { GrowthWatcher } from "./growth-watcher.ts";
+import type { LogBatch } from "./log-batch.ts";
+import type { LogPosition } from "./log-position.ts";
+import type { LogState } from "./log-state.ts";
+import { readBatch } from "./read-batch.ts";
+import { type Recording, type RecordOptions, startRecording } from "./recording.ts";
+import { endPosition, type LogStart, resolveStart } from "./resolve-start.ts";
+import { type LogStreamName, type PerStream, selectStreams } from "./stream.ts";
+import type { PunchHole } from "./trim.ts";
+
+/** The two outputs of one service (over all its instances) or command, and their common index. */
+export interface Log {
+  /** Random, made with the log, kept in a file; another one after the outputs were cut by hand. */
+  readonly generation: string;
+  /**
+   * Begins to index and trim what grows, until the recording is stopped. What is written from now on is
+   * attributed to `instance`. Also to be called for an instance that ran or ended while the daemon was away.
+   * One at a time: an error if another recording runs.
+   */
+  record(instance: number, options?: RecordOptions): Promise<Recording>;
+  /** Tells waiting readers to look again: whoever knows that the log has ended must call it. */
+  wake(): void;
+  /**
+   * One pull: at most `maxBytes` (default 256 KiB) from `position`; no chunks and no gap means the end.
+   * Whole lines where possible. `tellRest` (default both): streams whose unfinished last line is told too.
+   * @throws CURSOR_EXPIRED when the position is not within this log any more.
+   */
+  read(position: LogPosition, options?: ReadOptions): Promise<LogBatch>;
+  /**
+   * Where to begin. `streams` (default both) matters to the tail alone.
+   * @throws INVALID_FIELD for what is no cursor, CURSOR_EXPIRED for one of another log or beyond the end.
+   */
+  position(start: LogStart, streams?: readonly LogStreamName[]): Promise<LogPosition>;
+  end(): Promise<LogPosition>;
+  /** Grows with everything that a reader at the end could be waiting for. */
+  readonly version: number;
+  /** Calls `wake` once, as soon as `version` is not the present one; the returned function cancels. */
+  onChange(version: number, wake: () => void): () => void;
+  /** Counts one more reader that follows; the returned function counts it off again. */
+  countReader(): () => void;
+  /** Gives this hold back; the last one closes the files. Calling it again is harmless. */
+  release(): void;
+}
+
+export interface ReadOptions {
+  readonly streams?: readonly LogStreamName[];
+  readonly maxBytes?: number;
+  readonly tellRest?: PerStream<boolean>;
+}
+
+/** What a message of StreamLogs holds at most. */
+export const BATCH_BYTES = 256 * 1024;
+
+const TELL_BOTH: PerStream<boolean> = [true, true];
+
+export interface LogDependencies {
+  readonly clock: Clock;
+  readonly growth: GrowthWatcher;
+  readonly punchHole: PunchHole | undefined;
+  readonly maxBytes: number;
+  readonly onError: (message: string, error: unknown) => void;
+  /** Takes one more hold; called for each recording, so that the files stay open as long as it runs. */
+  readonly hold: () => () => void;
+  readonly countReader: () => () => void;
+}
+
+/** One holder's view of an open log. `release` gives back the hold that came with it. */
+export function createLog(
+  state: LogState,
+  dependencies: LogDependencies,
+  release: () => void,
+): Log {
+  const { growth, hold } = dependencies;
+  return {
+    get generation() {
+      return state.generation;
+    },
+    get version() {
+      return state.version;
+    },
+    async record(instance, options = {}) {
+      if (state.recording !== undefined) {
+        throw new Error(
+          `${state.directory} is being recorded for instance ${state.recording.instance}`,
+        );
+      }
+      const giveBack = hold();
+      const recording = startRecording({
+        ...dependencies,
+        ...options,
+        state,
+        instance,
+      });
+      return { stop: () => recording.stop().finally(giveBack) };
+    },
+    wake() {
+      state.look(true);
+      state.wake();
+    },
+    read: (position, { streams, maxBytes = BATCH_BYTES, tellRest = TELL_BOTH } = {}) =>
+      readBatch(state, position, selectStreams(streams), maxBytes, tellRest),
+    position: (start, streams) => resolveStart(state, start, selectStreams(streams)),
+    async end() {
+      state.look(true);
+      return endPosition(state);
+    },
+    onChange(version, wake) {
+      const cancel = state.onChange(version, wake);
+      // A recorded log is looked at anyway; another one should not grow, but once a second we make sure.
+      const unsweep =
+        state.recording === undefined
+          ? growth.sweep({
+              directory: state.directory,
+              look: (thorough) => {
+                state.look(thorough);
+                return false;
+              },
+              settle: () => undefined,
+            })
+          : undefined;
+      return () => {
+        cancel();
+        unsweep?.();
+      };
+    },
+    countReader: dependencies.countReader,
+    release,
+  };
+}

@@ -1,0 +1,127 @@
+import type { FileHandle } from "node:fs/promises";
+import { cutChunks, nextRecord, type ReadRange } from "./cut-chunks.ts";
+import type { LogBatch } from "./log-batch.ts";
+import { cursorExpired, encodeCursor, type LogPosition } from "./log-position.ts";
+import type { LogState } from "./log-state.ts";
+import { planRead, type Segment } from "./plan-read.ts";
+import { LOG_STREAMS, type PerStream, type StreamIndex } from "./stream.ts";
+
+/**
+ * One pull: a gap, or chunks of at most `maxBytes`, or nothing if the position is at the end.
+ * @throws CURSOR_EXPIRED when the position is not within this log.
+ */
+export async function readBatch(
+  state: LogState,
+  position: LogPosition,
+  streams: readonly StreamIndex[],
+  maxBytes: number,
+  tellRest: PerStream<boolean>,
+): Promise<LogBatch> {
+  for (;;) {
+    if (
+      streams.some((stream) => state.known.offsets[stream] < position.offsets[stream] + maxBytes)
+    ) {
+      state.look(false);
+    }
+    checkPosition(state, position);
+    const gap = gapAt(state, position, streams);
+    if (gap !== undefined) return gap;
+
+    const { generation } = state;
+    const segments = await planRead(state, position, streams, maxBytes);
+    const ranges = await readRanges(state, position, segments);
+    // Cut or trimmed while we read it: these bytes may be zeros of a hole. Look at it anew.
+    if (ranges === undefined || state.generation !== generation) {
+      state.look(true);
+      continue;
+    }
+    if (streams.some((stream) => state.low[stream] > position.offsets[stream])) continue;
+
+    const { chunks, offsets, held } = cutChunks(segments, ranges, tellRest);
+    const record = nextRecord(segments, offsets) ?? position.record;
+    return batch(
+      {
+        generation,
+        offsets,
+        told: [
+          offsets[0] === position.offsets[0] ? position.told[0] : 0,
+          offsets[1] === position.offsets[1] ? position.told[1] : 0,
+        ],
+        ...(record === undefined ? {} : { record }),
+      },
+      { chunks, held },
+    );
+  }
+}
+
+/** @throws CURSOR_EXPIRED when the position is of another log or beyond the end of this one. */
+export function checkPosition(state: LogState, position: LogPosition): void {
+  if (position.generation !== state.generation) throw cursorExpired("the log was started over");
+  const { offsets } = state.known;
+  if (position.offsets[0] > offsets[0] || position.offsets[1] > offsets[1]) {
+    throw cursorExpired("it lies beyond the end");
+  }
+}
+
+function gapAt(
+  state: LogState,
+  position: LogPosition,
+  streams: readonly StreamIndex[],
+): LogBatch | undefined {
+  for (const stream of streams) {
+    const offset = position.offsets[stream];
+    const trimmed = state.low[stream] - offset;
+    if (trimmed > 0) {
+      const after = {
+        ...position,
+        offsets: replace(position.offsets, stream, state.low[stream]),
+        told: replace(position.told, stream, 0),
+      };
+      return batch(after, {
+        gap: { stream: LOG_STREAMS[stream], bytes: trimmed, reason: "TRIMMED" },
+      });
+    }
+    const lost = state.gaps[stream].lostAt(offset);
+    const untold = lost - position.told[stream];
+    if (untold > 0) {
+      const after = { ...position, told: replace(position.told, stream, lost) };
+      return batch(after, { gap: { stream: LOG_STREAMS[stream], bytes: untold, reason: "LOST" } });
+    }
+  }
+  return undefined;
+}
+
+function batch(position: LogPosition, content: Partial<LogBatch>): LogBatch {
+  return { chunks: [], held: [false, false], ...content, position, cursor: encodeCursor(position) };
+}
+
+function replace(pair: PerStream<number>, stream: StreamIndex, value: number): PerStream<number> {
+  return stream === 0 ? [value, pair[1]] : [pair[0], value];
+}
+
+/** One buffer for both streams, never pooled by us: chunks are views of it and live as long as their reader likes. */
+async function readRanges(
+  state: LogState,
+  position: LogPosition,
+  segments: readonly Segment[],
+): Promise<PerStream<ReadRange> | undefined> {
+  const end: [number, number] = [...position.offsets];
+  for (const segment of segments) end[segment.stream] = segment.end;
+  const stdoutBytes = end[0] - position.offsets[0];
+  const stderrBytes = end[1] - position.offsets[1];
+  const buffer = Buffer.allocUnsafe(stdoutBytes + stderrBytes);
+  const stdout = { start: position.offsets[0], bytes: buffer.subarray(0, stdoutBytes) };
+  const stderr = { start: position.offsets[1], bytes: buffer.subarray(stdoutBytes) };
+  const whole =
+    (await readWhole(state.outputs[0], stdout)) && (await readWhole(state.outputs[1], stderr));
+  return whole ? [stdout, stderr] : undefined;
+}
+
+async function readWhole(handle: FileHandle, { start, bytes }: ReadRange): Promise<boolean> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, start + done);
+    if (bytesRead === 0) return false;
+    done += bytesRead;
+  }
+  return true;
+}
