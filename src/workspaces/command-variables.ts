@@ -17,11 +17,14 @@ export interface WorkspaceFacts {
   readonly repoUrl: string;
 }
 
-/** The `<prefix>WORKSPACE_*` variables and their siblings; what is missing is "". */
-export function workspaceVariables(
-  prefix: string,
+/**
+ * The `<prefix>WORKSPACE_*` variables and their siblings; what is missing is "". `created`: the
+ * command meets a directory that no provision has finished yet.
+ */
+export function commandVariables(
   workspace: WorkspaceFacts,
-  created: boolean,
+  prefix: string,
+  created = false,
 ): Record<string, string> {
   const path = workspace.worktreePath || workspace.cwd;
   const variables = {
