@@ -21,10 +21,10 @@ export interface WorkspaceFacts {
  * The `<prefix>WORKSPACE_*` variables and their siblings; what is missing is "". `created`: the
  * command meets a directory that no provision has finished yet.
  */
-export function commandVariables(
-  workspace: WorkspaceFacts,
+export function workspaceVariables(
   prefix: string,
-  created = false,
+  workspace: WorkspaceFacts,
+  created: boolean,
 ): Record<string, string> {
   const path = workspace.worktreePath || workspace.cwd;
   const variables = {
