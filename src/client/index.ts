@@ -1,0 +1,33 @@
+export { checkHealth, type HealthState } from "./check-health.ts";
+export {
+  type ClientOptions,
+  createClient,
+  type RuntimeClient,
+  type RuntimeMethods,
+} from "./client.ts";
+export {
+  ConfigFileError,
+  type ConfigProblem,
+  type ConvertedConfig,
+  convertConfig,
+} from "./config.ts";
+export { type ErrorDetails, errorDetails } from "./error-details.ts";
+export { followLogs } from "./follow-logs.ts";
+export {
+  dataDirOf,
+  type LocateOptions,
+  NoServerError,
+  readServerRecord,
+  type ServerRecord,
+} from "./locate.ts";
+export * from "./messages.ts";
+export type { ResumeOptions } from "./resume.ts";
+export {
+  createLineSplitter,
+  type LineSplitter,
+  type LogLine,
+  type SplitOptions,
+  splitLines,
+} from "./split-lines.ts";
+export { createTransport, type RuntimeTransport, type TransportOptions } from "./transport.ts";
+export { type StatusUpdate, watchStatus } from "./watch-status.ts";
