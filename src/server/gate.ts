@@ -1,0 +1,87 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel as Level } from "@bufbuild/protobuf/wkt";
+import { RuntimeError } from "../errors.ts";
+import type { CallContext } from "../rpc/context.ts";
+import type { ServiceHandlers } from "../rpc/handler.ts";
+import { createRace } from "./answer.ts";
+import type { AnyHandler } from "./registration.ts";
+
+/** Holds back what changes something until the server knows which services live. */
+export interface Gate {
+  /** Lets everyone who waits through, and all later calls. */
+  open(): void;
+  /** Resolves once open; throws STARTING_UP after `waitMs`, or the signal's reason. */
+  pass(signal: AbortSignal): Promise<void>;
+}
+
+/** @param waitMs how long a call waits at most; default 30 s. */
+export function createGate(waitMs = 30_000): Gate {
+  const waiting = new Set<() => void>();
+  let isOpen = false;
+  return {
+    open() {
+      isOpen = true;
+      for (const letThrough of waiting) letThrough();
+      waiting.clear();
+    },
+    async pass(signal) {
+      if (isOpen) return;
+      let timer: NodeJS.Timeout | undefined;
+      let letThrough = () => {};
+      const opened = new Promise<void>((resolve, reject) => {
+        letThrough = resolve;
+        waiting.add(resolve);
+        timer = setTimeout(() => reject(startingUp()), waitMs);
+      });
+      try {
+        await createRace(signal)(opened);
+      } finally {
+        clearTimeout(timer);
+        waiting.delete(letThrough);
+      }
+    },
+  };
+}
+
+/** The handlers with those of changing methods behind the gate. */
+export function behindGate<S extends DescService>(
+  service: S,
+  handlers: ServiceHandlers<S>,
+  gate: Gate,
+): ServiceHandlers<S> {
+  const table = handlers as Readonly<Record<string, AnyHandler>>;
+  const gated = service.methods.map((method) => {
+    const handler = table[method.localName] as AnyHandler;
+    return [method.localName, isRead(method) ? handler : gatedHandler(method, handler, gate)];
+  });
+  return Object.fromEntries(gated) as ServiceHandlers<S>;
+}
+
+function gatedHandler(method: DescMethod, handler: AnyHandler, gate: Gate): AnyHandler {
+  if (method.methodKind === "unary") {
+    return async (request, context: CallContext) => {
+      await gate.pass(context.signal);
+      return handler(request, context);
+    };
+  }
+  return async function* (request, context: CallContext) {
+    await gate.pass(context.signal);
+    yield* handler(request, context);
+  };
+}
+
+/** Streams carry no level that says so, but these two only look. */
+function isRead(method: DescMethod): boolean {
+  return (
+    method.idempotency === Level.NO_SIDE_EFFECTS ||
+    method.name === "WatchStatus" ||
+    method.name === "StreamLogs"
+  );
+}
+
+function startingUp(): RuntimeError {
+  return new RuntimeError(
+    "STARTING_UP",
+    "the server is still finding out which services live; reads are answered already",
+  );
+}
