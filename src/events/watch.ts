@@ -11,7 +11,7 @@ import type { Hub } from "./hub.ts";
 const HEARTBEAT_MS = 15_000;
 /** Resources in one message: even with their excerpts they stay well below 4 MiB. */
 const MESSAGE_SIZE = 100;
-/** Changes looked at in one go: what may be folded together. */
+/** Changes read in one go: what may be folded together. */
 const READ_SIZE = 1_000;
 
 /** What a watch needs of the store. */
@@ -51,10 +51,12 @@ export interface WatchMessage {
 
 /**
  * The live resources, then every change in the order of revisions; returns when the signal aborts.
- * With a cursor: what changed since, or else a heartbeat, at once. Pulled: a slow reader holds nothing but its revision. CURSOR_EXPIRED when that is no longer kept.
+ * With a cursor: what changed since, or else a heartbeat, at once. Pulled: a slow reader holds
+ * nothing but its revision. CURSOR_EXPIRED when that is no longer kept.
  */
 export async function* watchChanges(options: WatchOptions): AsyncGenerator<WatchMessage, void> {
   const { source, hub, clock, filter, signal } = options;
+  const limit = options.noFold ? MESSAGE_SIZE : READ_SIZE;
   const alarm = createAlarm(hub, clock, signal);
   try {
     const from =
@@ -65,13 +67,13 @@ export async function* watchChanges(options: WatchOptions): AsyncGenerator<Watch
     // A cursor may be of a state of the store that a backup has undone: only the store knows.
     let isTailTrusted = false;
     while (!signal.aborted) {
-      const tail = isTailTrusted ? hub.since(revision, READ_SIZE) : undefined;
-      const changes = tail ?? (await source.changes.since(revision, READ_SIZE));
+      const tail = isTailTrusted ? hub.since(revision, limit) : undefined;
+      const changes = tail ?? (await source.changes.since(revision, limit));
       if (changes === undefined) throw cursorExpired();
       isTailTrusted = true;
 
       if (changes.length > 0) {
-        const next = options.noFold ? firstOf(changes) : fold(changes, MESSAGE_SIZE);
+        const next = options.noFold ? unfolded(changes) : fold(changes, MESSAGE_SIZE);
         revision = next.revision;
         const visible = next.changes.flatMap((change) => project(filter, change) ?? []);
         if (visible.length === 0) continue;
@@ -128,9 +130,8 @@ function message(
   };
 }
 
-function firstOf(changes: readonly Change[]): Folded {
-  const first = changes.slice(0, MESSAGE_SIZE);
-  return { changes: first, revision: first.at(-1)?.revision ?? 0 };
+function unfolded(changes: readonly Change[]): Folded {
+  return { changes, revision: changes.at(-1)?.revision ?? 0 };
 }
 
 function revisionOf({ resource }: Resource): number {

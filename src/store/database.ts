@@ -1,4 +1,3 @@
-import { closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { Kysely, PostgresDialect } from "kysely";
 import { RuntimeError } from "../errors.ts";
@@ -6,6 +5,7 @@ import type { Dialect } from "./dialect.ts";
 import { postgresDialect, sqliteDialect } from "./dialect.ts";
 import { NodeSqliteDialect } from "./node-sqlite-dialect.ts";
 import { createPostgresPool } from "./postgres-pool.ts";
+import { createPrivateFile } from "./private-file.ts";
 import type { Schema } from "./schema.ts";
 import { fromSqlite } from "./store-errors.ts";
 
@@ -42,7 +42,7 @@ function openSqlite(path: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     // SQLite gives its side files the mode of the database, and would make that world-readable.
-    closeSync(openSync(path, "a", 0o600));
+    createPrivateFile(path);
     database = new DatabaseSync(path, { timeout: 5_000, enableForeignKeyConstraints: true });
     database.exec("pragma journal_mode = wal; pragma synchronous = normal");
     return database;
