@@ -1,0 +1,259 @@
+import { isAbsolute, relative } from "node:path";
+import { RuntimeError, type ServiceFailure } from "../errors.ts";
+import type { Operation } from "../model/operation.ts";
+import type { Service, StopReceipt } from "../model/service.ts";
+import type { DesiredState, Workspace } from "../model/workspace.ts";
+import type { OngoingOperation } from "../operations/operations.ts";
+import { configuredSpecs } from "./configured-specs.ts";
+import type { ServicesCore } from "./core.ts";
+import { failedServices, failureOf } from "./failure.ts";
+import { type Claimant, joinOrStart } from "./join-or-start.ts";
+import { planService } from "./plan.ts";
+import type { ControlResult, EnsuredService, StartRequest, StopRequest } from "./services.ts";
+import { isOver } from "./state.ts";
+import { validateSpecs } from "./validate-spec.ts";
+import { usableWorkspace } from "./workspace-of.ts";
+
+/** Starts by a person or the orchestrator: what runs already is joined, nothing is leased. */
+export async function startServices(
+  core: ServicesCore,
+  request: StartRequest,
+): Promise<ControlResult> {
+  const workspace = await workspaceOf(core, request.target);
+  const { specs, field } =
+    request.services.length > 0
+      ? { specs: request.services, field: "services" }
+      : configuredSpecs(workspace, request.serviceNames);
+  validateSpecs(specs, field);
+  const plans = specs.map((spec, index) =>
+    planService(
+      spec,
+      {
+        workspace,
+        runId: "",
+        adapterEnv: request.adapterEnv,
+        defaultStopPolicy: core.settings.defaultStopPolicy,
+        identityKey: core.settings.identityKey,
+        ...(workspace.agent === undefined ? {} : { agent: workspace.agent }),
+        ...(workspace.issue === undefined ? {} : { issue: workspace.issue }),
+      },
+      `${field}[${index}]`,
+    ),
+  );
+  const names = plans.map(({ name }) => name);
+  const operation = await begin(core, workspace, "start", names, request.actor);
+  const outcomes = await Promise.all(
+    plans.map(async (plan) => {
+      const joined = await joinOrStart(core, plan, CONTROL);
+      if (request.noWait) return { ...joined, failure: undefined };
+      const outcome = await joined.life.started;
+      return { ...joined, failure: outcome.ok ? undefined : outcome.failure };
+    }),
+  ).catch(async (error) => {
+    await operation.finish({ status: "FAILED", message: (error as Error).message });
+    throw error;
+  });
+  const failures = outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
+  const services = await Promise.all(
+    outcomes
+      .filter(({ failure }) => failure === undefined)
+      .map(({ life, reused }) => ensured(core, life.row(), reused)),
+  );
+  if (failures.length === 0) await setDesired(core, workspace, request, "RUNNING");
+  const finished = await finish(operation, services, failures);
+  if (services.length === 0 && failures.length > 0) throw failedServices(failures);
+  return { services, stopped: [], failures, operation: finished };
+}
+
+/**
+ * Stops with proof. A service that runs lease is left alone unless forced; only a call that could
+ * stop nothing at all is an error.
+ */
+export async function stopServices(
+  core: ServicesCore,
+  request: StopRequest,
+): Promise<ControlResult> {
+  const { workspace, services: found } = await targets(core, request);
+  const chosen = found.filter(
+    ({ serviceName }) =>
+      request.serviceNames.length === 0 || request.serviceNames.includes(serviceName),
+  );
+  const names = chosen.map(({ serviceName }) => serviceName);
+  const operation = await begin(core, workspace ?? chosen[0], "stop", names, request.actor);
+  if (workspace !== undefined) await setDesired(core, workspace, request, "STOPPED");
+  const outcomes = await Promise.all(chosen.map((service) => stopOne(core, service, request)));
+  const failures = outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
+  const stopped = outcomes.flatMap(({ receipt }) => (receipt === undefined ? [] : [receipt]));
+  const services = await Promise.all(
+    outcomes
+      .filter(({ failure }) => failure === undefined)
+      .map(({ service }) => ensured(core, service, false)),
+  );
+  const finished = await finish(operation, services, failures);
+  if (services.length === 0 && failures.length > 0) throw failedServices(failures);
+  return { services, stopped, failures, operation: finished };
+}
+
+interface StopOutcome {
+  readonly service: Service;
+  readonly receipt?: StopReceipt;
+  readonly failure?: ServiceFailure;
+}
+
+async function stopOne(
+  core: ServicesCore,
+  service: Service,
+  request: StopRequest,
+): Promise<StopOutcome> {
+  const life = core.registry.get(service.serviceId);
+  if (life === undefined) return { service };
+  const receipt = await life.stop("STOP_REQUESTED", {
+    ...(request.graceMs === undefined ? {} : { graceMs: request.graceMs }),
+    ...(request.force ? {} : { condition: { kind: "unleased" as const } }),
+  });
+  if (receipt === undefined) {
+    if (isOver(life.row().state)) return { service };
+    const row = await core.store.services.get(service.serviceId);
+    const holders = row?.leaseRunIds.join(", ") ?? "";
+    return {
+      service,
+      failure: failureOf(
+        service,
+        "SERVICE_LEASED",
+        `is leased by ${holders}: release it, or stop it with force`,
+      ),
+    };
+  }
+  if (receipt.survivors.length > 0 || !isOver(life.row().state)) {
+    const left = receipt.survivors.map(({ pid, command }) => `${pid} (${command})`).join(", ");
+    return {
+      service,
+      receipt,
+      failure: failureOf(
+        service,
+        "STOP_NOT_PROVEN",
+        `could not be proven to be gone; still living: ${left || "unknown"}`,
+      ),
+    };
+  }
+  return { service, receipt };
+}
+
+async function targets(
+  core: ServicesCore,
+  request: StopRequest,
+): Promise<{ workspace?: Workspace; services: readonly Service[] }> {
+  const { target } = request;
+  if (target.kind === "service") {
+    const service = await core.store.services.get(target.serviceId);
+    if (service === undefined) {
+      throw new RuntimeError("SERVICE_NOT_FOUND", `there is no service ${target.serviceId}`, {
+        metadata: { service_id: target.serviceId },
+      });
+    }
+    return { services: [service] };
+  }
+  const workspace = await workspaceOf(core, target);
+  const live = core.registry.all().map((life) => life.row());
+  return {
+    workspace,
+    services: live.filter((service) => belongsTo(service, workspace)),
+  };
+}
+
+/**
+ * Its own by scope; and, when it has a worktree to itself, what runs in that directory, but never
+ * another workspace's own. A project's shared service elsewhere stays.
+ */
+function belongsTo(service: Service, workspace: Workspace): boolean {
+  if (service.companyId !== workspace.companyId) return false;
+  if (service.scopeType !== "PROJECT_WORKSPACE")
+    return service.workspaceId === workspace.workspaceId;
+  return workspace.worktreePath !== "" && isInside(service.cwd, workspace.worktreePath);
+}
+
+/** By path components: `/x/project` does not hold `/x/project-extended`. */
+function isInside(path: string, directory: string): boolean {
+  const way = relative(directory, path);
+  return way === "" || (!way.startsWith("..") && !isAbsolute(way));
+}
+
+async function workspaceOf(
+  core: ServicesCore,
+  target: Exclude<StopRequest["target"], { kind: "service" }>,
+): Promise<Workspace> {
+  if (target.kind === "workspace") return usableWorkspace(core.store, target.workspaceId);
+  throw new RuntimeError(
+    "NOT_IMPLEMENTED",
+    "services of a project workspace cannot be controlled yet: name a workspace",
+  );
+}
+
+const CONTROL: Claimant = {
+  runId: "",
+  workspaceId: "",
+  leaseTtlMs: 0,
+  released: undefined,
+  write: (work) => work(),
+};
+
+/** A call for the whole target says what is wanted of it; one for names, only of these. */
+async function setDesired(
+  core: ServicesCore,
+  workspace: Workspace,
+  request: { readonly serviceNames: readonly string[]; readonly services?: readonly unknown[] },
+  wanted: DesiredState,
+): Promise<void> {
+  if ((request.services ?? []).length > 0) return;
+  if (request.serviceNames.length === 0) {
+    await core.store.workspaces.update(workspace.workspaceId, { desiredState: wanted });
+    return;
+  }
+  await core.store.transaction(async (tx) => {
+    const { serviceStates } = (await tx.workspaces.get(workspace.workspaceId)) ?? workspace;
+    const named = Object.fromEntries(request.serviceNames.map((name) => [name, wanted]));
+    await tx.workspaces.update(workspace.workspaceId, {
+      serviceStates: { ...serviceStates, ...named },
+    });
+  });
+}
+
+function begin(
+  core: ServicesCore,
+  subject: Workspace | Service | undefined,
+  action: "start" | "stop",
+  serviceNames: readonly string[],
+  actor: StartRequest["actor"],
+): Promise<OngoingOperation> {
+  return core.operations.begin({
+    phase: "SERVICE_CONTROL",
+    command: `workspace runtime ${action}`,
+    message: "",
+    cwd: subject?.cwd ?? "",
+    companyId: subject?.companyId ?? "",
+    workspaceId: subject?.workspaceId ?? "",
+    projectWorkspaceId: subject?.projectWorkspaceId ?? "",
+    metadata: { action, serviceNames: [...serviceNames], serviceCount: serviceNames.length },
+    ...(actor === undefined ? {} : { actor }),
+  });
+}
+
+function finish(
+  operation: OngoingOperation,
+  services: readonly EnsuredService[],
+  failures: readonly ServiceFailure[],
+): Promise<Operation> {
+  return operation.finish({
+    status: failures.length > 0 ? "FAILED" : "SUCCEEDED",
+    message: failures.map(({ message }) => message).join("; "),
+    serviceIds: services.map(({ service }) => service.serviceId),
+  });
+}
+
+async function ensured(
+  core: ServicesCore,
+  service: Service,
+  reused: boolean,
+): Promise<EnsuredService> {
+  return { service: (await core.store.services.get(service.serviceId)) ?? service, reused };
+}

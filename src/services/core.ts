@@ -1,0 +1,32 @@
+import type { Clock } from "../clock.ts";
+import type { RunCalls } from "../leases/run-calls.ts";
+import type { Logger } from "../logger.ts";
+import type { StopPolicy } from "../model/service-spec.ts";
+import type { Operations } from "../operations/operations.ts";
+import type { Store } from "../store/store.ts";
+import type { Launcher } from "./launcher.ts";
+import type { Registry } from "./registry.ts";
+
+/** What the parts of the service manager share. */
+export interface ServicesCore {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly launcher: Launcher;
+  readonly runs: RunCalls;
+  readonly operations: Operations;
+  readonly settings: ServiceSettings;
+}
+
+export interface ServiceSettings {
+  readonly nodeId: string;
+  /** Keys the published reuse keys. */
+  readonly identityKey: string;
+  readonly shell: string;
+  readonly envPrefix: string;
+  readonly allowRoots: readonly string[];
+  readonly defaultStopPolicy: StopPolicy;
+  /** 0: never expires. */
+  readonly defaultLeaseTtlMs: number;
+}

@@ -1,0 +1,192 @@
+import { RuntimeError, type ServiceFailure } from "../errors.ts";
+import { leaseWorkspace } from "../leases/leases.ts";
+import type { RunCall } from "../leases/run-calls.ts";
+import type { ServiceSpec } from "../model/service-spec.ts";
+import type { Workspace } from "../model/workspace.ts";
+import { workspaceVariables } from "../workspaces/command-env.ts";
+import { configuredSpecs } from "./configured-specs.ts";
+import type { ServicesCore } from "./core.ts";
+import { failedServices } from "./failure.ts";
+import { type Claimant, type Joined, joinOrStart } from "./join-or-start.ts";
+import { type PlanContext, planService, type ServicePlan } from "./plan.ts";
+import { readyComment } from "./ready-comment.ts";
+import { applyStopPolicy } from "./release.ts";
+import { runEnvironment } from "./run-environment.ts";
+import type { EnsureRequest, EnsureResult } from "./services.ts";
+import { validateSpecs } from "./validate-spec.ts";
+import { usableWorkspace } from "./workspace-of.ts";
+
+/** A run's services: joined or started in parallel, leased, waited for. */
+export async function ensure(core: ServicesCore, request: EnsureRequest): Promise<EnsureResult> {
+  const workspace = await usableWorkspace(core.store, request.workspaceId);
+  const { specs, field } = askedSpecs(request, workspace);
+  validateSpecs(specs, field);
+  const context: PlanContext = {
+    workspace,
+    runId: request.runId,
+    adapterEnv: request.adapterEnv,
+    defaultStopPolicy: core.settings.defaultStopPolicy,
+    identityKey: core.settings.identityKey,
+    ...present("agent", request.agent ?? workspace.agent),
+    ...present("issue", request.issue ?? workspace.issue),
+  };
+  const plans = specs.map((spec, index) => planService(spec, context, `${field}[${index}]`));
+
+  const call = core.runs.enter(request.runId);
+  try {
+    const claimant = claimantOf(core, request, call);
+    await leaseFor(core, workspace, claimant);
+    await giveUpFormer(core, plans, request);
+    const outcomes = await Promise.all(
+      plans.map((plan) => ensureOne(core, plan, claimant, request.noWait)),
+    );
+    call.released.throwIfAborted();
+    return await answer(core, request, workspace, plans, outcomes);
+  } finally {
+    call.leave();
+  }
+}
+
+type Outcome = Partial<Joined> & { readonly failure?: ServiceFailure };
+
+async function ensureOne(
+  core: ServicesCore,
+  plan: ServicePlan,
+  claimant: Claimant,
+  noWait: boolean,
+): Promise<Outcome> {
+  const joined = await joinOrStart(core, plan, claimant);
+  if (noWait) return joined;
+  const outcome = await untilReleased(joined.life.started, claimant);
+  return outcome.ok ? joined : { ...joined, failure: outcome.failure };
+}
+
+async function answer(
+  core: ServicesCore,
+  request: EnsureRequest,
+  workspace: Workspace,
+  plans: readonly ServicePlan[],
+  outcomes: readonly Outcome[],
+): Promise<EnsureResult> {
+  const failed = outcomes.flatMap(({ failure }, index) =>
+    failure === undefined ? [] : [{ failure, allowed: plans[index]?.spec.allowFailure === true }],
+  );
+  if (failed.some(({ allowed }) => !allowed)) {
+    await undo(core, request, outcomes);
+    throw failedServices(failed.map(({ failure }) => failure));
+  }
+  const services = await Promise.all(
+    outcomes.flatMap(({ life, reused, failure }) =>
+      life === undefined || failure !== undefined
+        ? []
+        : [
+            core.store.services
+              .get(life.serviceId)
+              .then((row) => ({ service: row ?? life.row(), reused: reused === true })),
+          ],
+    ),
+  );
+  const prefix = core.settings.envPrefix;
+  return {
+    services,
+    failures: failed.map(({ failure }) => failure),
+    readyComment: readyComment(workspace, services),
+    runEnv: runEnvironment(
+      prefix,
+      workspaceVariables(prefix, workspace, workspace.directoryCreated),
+      workspace,
+      services,
+    ),
+  };
+}
+
+/** What this call started and nobody else leases goes again, whatever its policy; its leases end. */
+async function undo(
+  core: ServicesCore,
+  request: EnsureRequest,
+  outcomes: readonly Outcome[],
+): Promise<void> {
+  const { runId } = request;
+  const begun = outcomes.flatMap(({ life, reused }) => (life && reused !== true ? [life] : []));
+  await Promise.all(
+    begun.map((life) =>
+      life.stop("STOP_REQUESTED", { condition: { kind: "unleased-by-others", runId } }),
+    ),
+  );
+  for (const lease of await core.store.leases.listByRun(runId)) {
+    if (begun.some(({ serviceId }) => serviceId === lease.serviceId)) {
+      await core.store.leases.delete(lease.leaseId);
+    }
+  }
+}
+
+/** A run that asks for a name as something else gives up what it held under that name. */
+async function giveUpFormer(
+  core: ServicesCore,
+  plans: readonly ServicePlan[],
+  request: EnsureRequest,
+): Promise<void> {
+  for (const lease of await core.store.leases.listByRun(request.runId)) {
+    const life = core.registry.get(lease.serviceId);
+    const held = life?.row();
+    if (life === undefined || held === undefined || held.workspaceId !== request.workspaceId)
+      continue;
+    const plan = plans.find(({ name }) => name === held.serviceName);
+    if (plan === undefined || plan.identity.base === life.identity.base) continue;
+    await core.store.leases.delete(lease.leaseId);
+    await applyStopPolicy(core, held);
+  }
+}
+
+function askedSpecs(
+  request: EnsureRequest,
+  workspace: Workspace,
+): { specs: readonly ServiceSpec[]; field: string } {
+  if (!request.fromConfig) return { specs: request.services, field: "services" };
+  if (request.services.length > 0) {
+    throw new RuntimeError("INVALID_FIELD", "services: give services or from_config, not both", {
+      violations: [{ field: "services", description: "give services or from_config, not both" }],
+    });
+  }
+  return configuredSpecs(workspace, request.serviceNames);
+}
+
+function claimantOf(core: ServicesCore, request: EnsureRequest, call: RunCall): Claimant {
+  return {
+    runId: request.runId,
+    workspaceId: request.workspaceId,
+    leaseTtlMs: request.leaseTtlMs ?? core.settings.defaultLeaseTtlMs,
+    released: call.released,
+    write: (work) => call.write(work),
+  };
+}
+
+async function leaseFor(
+  core: ServicesCore,
+  workspace: Workspace,
+  claimant: Claimant,
+): Promise<void> {
+  const claim = {
+    companyId: workspace.companyId,
+    workspaceId: workspace.workspaceId,
+    runId: claimant.runId,
+    ttlMs: claimant.leaseTtlMs,
+  };
+  await claimant.write(() =>
+    core.store.transaction((tx) => leaseWorkspace(tx, { ...claim, mode: "SHARED" })),
+  );
+}
+
+function untilReleased<T>(work: Promise<T>, { released }: Claimant): Promise<T> {
+  if (released === undefined) return work;
+  return new Promise((resolve, reject) => {
+    if (released.aborted) reject(released.reason);
+    const stop = () => reject(released.reason);
+    released.addEventListener("abort", stop, { once: true });
+    work.then(resolve, reject).finally(() => released.removeEventListener("abort", stop));
+  });
+}
+
+function present<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
+}

@@ -1,0 +1,80 @@
+import type { ErrorReason, ServiceFailure } from "../errors.ts";
+import { isRuntimeError, RuntimeError } from "../errors.ts";
+import type { Diagnosis, Service, ServiceExit } from "../model/service.ts";
+
+/** How a start ended. */
+export type StartOutcome =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly failure: ServiceFailure };
+
+export function exitedEarly(service: Service, exit: ServiceExit, tail: string): ServiceFailure {
+  const how =
+    exit.signal !== undefined
+      ? `was ended by ${exit.signal}`
+      : exit.code === undefined
+        ? "ended (its exit status is lost)"
+        : `exited with code ${exit.code}`;
+  return failureOf(
+    service,
+    "SERVICE_EXITED_EARLY",
+    `${how} before it was ready${lastWords(tail)}`,
+    {
+      exit,
+      diagnosis: { reason: "EXITED_EARLY", ...(tail === "" ? {} : { outputTail: tail }) },
+    },
+  );
+}
+
+export function notReady(service: Service, diagnosis: Diagnosis, afterMs: number): ServiceFailure {
+  const detail = diagnosis.lastProbeError ?? diagnosis.reason;
+  return failureOf(
+    service,
+    "SERVICE_NOT_READY",
+    `was not ready after ${Math.round(afterMs)} ms: ${detail}${lastWords(diagnosis.outputTail ?? "")}`,
+    { diagnosis },
+  );
+}
+
+export function failureOf(
+  service: Pick<Service, "serviceName" | "serviceId">,
+  reason: ErrorReason,
+  message: string,
+  facts: { readonly exit?: ServiceExit; readonly diagnosis?: Diagnosis } = {},
+): ServiceFailure {
+  return {
+    serviceName: service.serviceName,
+    serviceId: service.serviceId,
+    reason,
+    message: `${service.serviceName} ${message}`,
+    ...facts,
+  };
+}
+
+/** A start that threw, as the failure that its callers are told. */
+export function failureOfError(service: Service, error: unknown): ServiceFailure {
+  if (isRuntimeError(error)) {
+    return { ...failureOf(service, error.reason, ""), message: error.message };
+  }
+  return failureOf(service, "SPAWN_FAILED", `could not be started: ${(error as Error).message}`);
+}
+
+/** One error for all services of a call that failed; the first one's reason stands for it. */
+export function failedServices(failures: readonly ServiceFailure[]): RuntimeError {
+  const [first] = failures;
+  if (first === undefined) throw new Error("no failure to tell");
+  const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : "";
+  return new RuntimeError(first.reason, `${first.message}${others}`, {
+    failures,
+    metadata: {
+      service_id: first.serviceId,
+      service_name: first.serviceName,
+      exit_code: first.exit?.code,
+      signal: first.exit?.signal,
+    },
+  });
+}
+
+function lastWords(tail: string): string {
+  const line = tail.trimEnd().split("\n").at(-1)?.trim() ?? "";
+  return line === "" ? "" : `: ${line.slice(0, 300)}`;
+}

@@ -1,0 +1,182 @@
+import { v7 as uuidv7 } from "uuid";
+import { RuntimeError } from "../errors.ts";
+import type { Service } from "../model/service.ts";
+import type { StoreQueries } from "../store/store.ts";
+import type { ServicesCore } from "./core.ts";
+import { mayJoin } from "./identity.ts";
+import type { ServiceLife } from "./life.ts";
+import type { ServicePlan } from "./plan.ts";
+
+/** Who wants a service. */
+export interface Claimant {
+  /** "" for control: no lease is taken. */
+  readonly runId: string;
+  /** Through which it is leased. */
+  readonly workspaceId: string;
+  readonly leaseTtlMs: number;
+  readonly released: AbortSignal | undefined;
+  /** Runs a write of leases, unless the run was released. */
+  write<T>(work: () => Promise<T>): Promise<T>;
+}
+
+export interface Joined {
+  readonly life: ServiceLife;
+  readonly reused: boolean;
+}
+
+/**
+ * One live process of an identity, whoever asks: joins it, or starts it, or waits for its end and
+ * starts the next. Resolves once the claimant's lease stands; readiness is the life's own.
+ */
+export async function joinOrStart(
+  core: ServicesCore,
+  plan: ServicePlan,
+  claimant: Claimant,
+): Promise<Joined> {
+  for (;;) {
+    claimant.released?.throwIfAborted();
+    const life = findLive(core, plan, claimant);
+    if (life === undefined) {
+      return { life: await start(core, plan, claimant), reused: false };
+    }
+    if (life.isEnding()) {
+      await ended(life);
+    } else if (isReplaced(life, plan)) {
+      await life.stop("STOP_REQUESTED");
+    } else if (await isFit(life, claimant)) {
+      if (await join(core, life, claimant)) return { life, reused: true };
+    }
+  }
+}
+
+function findLive(
+  core: ServicesCore,
+  plan: ServicePlan,
+  claimant: Claimant,
+): ServiceLife | undefined {
+  const same = core.registry.ofIdentity(plan.identity.base);
+  if (plan.spec.lifecycle === "EPHEMERAL") return same[0];
+  const exact = same.find(({ identity }) => identity.adapter === plan.identity.adapter);
+  return (
+    exact ?? same.find(({ identity }) => mayJoin(plan.identity, identity, claimant.runId === ""))
+  );
+}
+
+/** An ephemeral service belongs to one run and name: asked for as something else, it gives way. */
+function isReplaced(life: ServiceLife, plan: ServicePlan): boolean {
+  return plan.spec.lifecycle === "EPHEMERAL" && life.identity.adapter !== plan.identity.adapter;
+}
+
+/** An unhealthy one that nobody else needs is stopped, so that the next round starts a new one. */
+async function isFit(life: ServiceLife, claimant: Claimant): Promise<boolean> {
+  const attempt = await life.check();
+  if (attempt.ok) return true;
+  const receipt = await life.stop("UNHEALTHY", {
+    condition: { kind: "unleased-by-others", runId: claimant.runId },
+  });
+  return receipt === undefined && !life.isEnding();
+}
+
+async function ended(life: ServiceLife): Promise<void> {
+  const receipt = await life.stop("STOP_REQUESTED");
+  if (receipt !== undefined && receipt.survivors.length > 0) {
+    throw new RuntimeError(
+      "STOP_NOT_PROVEN",
+      `the former ${life.row().serviceName} still lives (pid ${receipt.survivors.map(({ pid }) => pid).join(", ")}): end it, then ask again`,
+      { metadata: { service_id: life.serviceId, service_name: life.row().serviceName } },
+    );
+  }
+  await life.over;
+}
+
+async function join(core: ServicesCore, life: ServiceLife, claimant: Claimant): Promise<boolean> {
+  try {
+    await life.inserted;
+  } catch {
+    return false;
+  }
+  if (claimant.runId === "") return !life.isEnding();
+  return claimant.write(() =>
+    core.store.transaction(async (tx) => {
+      const row = await tx.services.get(life.serviceId);
+      if (row === undefined || (row.state !== "STARTING" && row.state !== "RUNNING")) return false;
+      await lease(tx, row, claimant);
+      return true;
+    }),
+  );
+}
+
+async function start(
+  core: ServicesCore,
+  plan: ServicePlan,
+  claimant: Claimant,
+): Promise<ServiceLife> {
+  const row = newRow(core, plan, claimant);
+  const life = core.launcher.create(row);
+  await core.launcher.launch(life, plan, () =>
+    claimant.write(() =>
+      core.store.transaction(async (tx) => {
+        const { record, inserted } = await tx.services.insert(row);
+        if (!inserted) {
+          throw new RuntimeError(
+            "INTERNAL",
+            `a live row of this identity is driven by nobody: ${record.serviceId}`,
+          );
+        }
+        if (claimant.runId !== "") await lease(tx, record, claimant);
+        return record;
+      }),
+    ),
+  );
+  return life;
+}
+
+async function lease(tx: StoreQueries, row: Service, claimant: Claimant): Promise<void> {
+  await tx.leases.acquire({
+    companyId: row.companyId,
+    runId: claimant.runId,
+    workspaceId: claimant.workspaceId,
+    serviceId: row.serviceId,
+    mode: "SHARED",
+    ttlMs: claimant.leaseTtlMs,
+  });
+}
+
+function newRow(core: ServicesCore, plan: ServicePlan, claimant: Claimant): Service {
+  const now = core.clock.now();
+  const { workspace } = plan;
+  return {
+    serviceId: uuidv7(),
+    companyId: workspace.companyId,
+    projectId: workspace.projectId,
+    projectWorkspaceId: workspace.projectWorkspaceId,
+    workspaceId: workspace.workspaceId,
+    issueId: plan.issueId,
+    serviceName: plan.name,
+    state: "STARTING",
+    health: "UNKNOWN",
+    stateMessage: "",
+    lifecycle: plan.spec.lifecycle ?? "SHARED",
+    scopeType: plan.scope.type,
+    scopeId: plan.scope.id,
+    reuseKey: plan.identity.reuseKey,
+    command: plan.commandText,
+    cwd: plan.cwd,
+    ports: {},
+    url: "",
+    provider: "LOCAL_PROCESS",
+    providerRef: "",
+    ownerAgentId: plan.agentId,
+    startedByRunId: claimant.runId,
+    leaseRunIds: [],
+    stopPolicy: plan.stopPolicy,
+    instance: 1,
+    restartCount: 0,
+    nodeId: core.settings.nodeId,
+    lastUsedTime: now,
+    createTime: now,
+    updateTime: now,
+    revision: 0,
+    spec: plan.spec,
+  };
+}

@@ -1,0 +1,195 @@
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../clock.ts";
+import type { Logger } from "../logger.ts";
+import type { Log, Logs } from "../logs/logs.ts";
+import type { Service } from "../model/service.ts";
+import type { Store } from "../store/store.ts";
+import type { Supervisor } from "../supervisor/supervisor.ts";
+import { createLife, type Launch, type ServiceLife } from "./life.ts";
+import { type ServicePlan, serviceUrl, serviceVariables } from "./plan.ts";
+import type { Ports } from "./ports.ts";
+import { portOwner } from "./readiness/port-owner.ts";
+import { type ProbeTarget, probeTarget } from "./readiness/probe-target.ts";
+import type { Registry } from "./registry.ts";
+import type { ServiceRecorder } from "./service-recorder.ts";
+
+/** Makes lives: of new services from their plans, of living ones from their rows. */
+export interface Launcher {
+  /** Registered before it returns, so that no second one of its identity can be made. */
+  create(row: Service): ServiceLife;
+  /** Starts the process of a life whose row `insert` writes. */
+  launch(life: ServiceLife, plan: ServicePlan, insert: () => Promise<Service>): Promise<void>;
+  /** Goes on with what an earlier server left of this row. */
+  adopt(row: Service): Promise<Adopted>;
+  serviceDirectory(serviceId: string): string;
+}
+
+export type Adopted = "adopted" | "ended" | "lost";
+
+export interface LauncherDependencies {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly logs: Logs;
+  readonly ports: Ports;
+  readonly recorder: ServiceRecorder;
+  readonly registry: Registry;
+  readonly store: Store;
+  readonly supervisor: Supervisor;
+  readonly baseEnvironment: () => Promise<Readonly<Record<string, string>>>;
+  /** `<data dir>/services` */
+  readonly directory: string;
+  readonly shell: string;
+  /** After a life is over and its files are closed. */
+  readonly onOver: (life: ServiceLife) => void;
+}
+
+export function createLauncher(deps: LauncherDependencies): Launcher {
+  const { logs, ports, registry, store, supervisor } = deps;
+  const waiting = { count: 0 };
+  const files = new Map<string, LifeFiles>();
+
+  return { create, launch, adopt, serviceDirectory };
+
+  function create(row: Service): ServiceLife {
+    const opened = lazily(async () => {
+      await mkdir(serviceDirectory(row.serviceId), { recursive: true, mode: 0o700 });
+      return logs.open(serviceDirectory(row.serviceId));
+    });
+    const life = createLife(
+      {
+        clock: deps.clock,
+        openLog: opened,
+        recorder: deps.recorder,
+        waiting,
+        ownerOf: (port, instance) => portOwner(port, instance),
+        onOver,
+      },
+      row,
+    );
+    files.set(row.serviceId, { open: opened, stopRecording: async () => {} });
+    registry.add(life);
+    return life;
+  }
+
+  function launch(life: ServiceLife, plan: ServicePlan, insert: () => Promise<Service>) {
+    return life.launch(insert, () => prepare(life, plan));
+  }
+
+  /** Everything that can be refused before there is a process. */
+  async function prepare(life: ServiceLife, plan: ServicePlan): Promise<Launch> {
+    const { serviceId } = life;
+    const { instance } = life.row();
+    const directory = serviceDirectory(serviceId);
+    const numbers = await ports.assign(plan, serviceId);
+    const target = probeTarget(plan, numbers);
+    const mainPort = numbers[""];
+    await store.services.update(serviceId, {
+      url: serviceUrl(plan, numbers),
+      ports: numbers,
+      ...(mainPort === undefined ? {} : { port: mainPort }),
+    });
+    await record(serviceId, instance, plan.spec.logs?.maxBytes);
+    await writeFile(targetFile(serviceId), JSON.stringify(target), { mode: 0o600 });
+    const env = { ...(await deps.baseEnvironment()), ...serviceVariables(plan, numbers) };
+    return {
+      target,
+      start: () =>
+        supervisor.start({
+          instanceId: instanceId(life.row()),
+          directory: instanceDirectory(life.row()),
+          logsDirectory: directory,
+          cwd: plan.cwd,
+          command:
+            plan.command.kind === "command" ? { ...plan.command, shell: deps.shell } : plan.command,
+          env,
+          stdin: plan.spec.stdin ?? "OPEN",
+        }),
+    };
+  }
+
+  async function adopt(row: Service): Promise<Adopted> {
+    const life = create(row);
+    ports.take(row.serviceId, row.ports);
+    await record(row.serviceId, row.instance, row.spec.logs?.maxBytes);
+    const found = await supervisor.adopt(instanceDirectory(row));
+    switch (found.kind) {
+      case "living":
+        life.resume(found.instance, await readTarget(row.serviceId));
+        return "adopted";
+      case "ended":
+        life.resume(found.instance, { kind: "alive" });
+        return "ended";
+      case "never-started":
+        life.bury(undefined, "the server ended before the command was started");
+        return "lost";
+      case "foreign":
+        life.bury({ exitTime: deps.clock.now(), reason: "EXIT_STATUS_LOST" }, found.why);
+        return "lost";
+    }
+  }
+
+  async function record(serviceId: string, instance: number, maxBytes: number | undefined) {
+    const file = files.get(serviceId);
+    if (file === undefined) return;
+    const log = await file.open();
+    const recording = await log.record(instance, maxBytes ? { maxBytes } : {});
+    file.stopRecording = () => recording.stop();
+  }
+
+  function onOver(life: ServiceLife): void {
+    const file = files.get(life.serviceId);
+    files.delete(life.serviceId);
+    ports.giveBack(life.serviceId);
+    registry.remove(life);
+    void close(file)
+      .catch((err) => deps.log.warn({ err, service_id: life.serviceId }, "log not closed"))
+      .then(() => deps.onOver(life));
+  }
+
+  async function readTarget(serviceId: string): Promise<ProbeTarget> {
+    try {
+      const target = JSON.parse(await readFile(targetFile(serviceId), "utf8"));
+      return target.kind === "http" ? { ...target, url: new URL(target.url) } : target;
+    } catch {
+      return { kind: "alive" };
+    }
+  }
+
+  function serviceDirectory(serviceId: string): string {
+    return join(deps.directory, serviceId);
+  }
+
+  function targetFile(serviceId: string): string {
+    return join(serviceDirectory(serviceId), "probe.json");
+  }
+
+  function instanceDirectory(row: Service): string {
+    return join(serviceDirectory(row.serviceId), "instances", String(row.instance));
+  }
+}
+
+interface LifeFiles {
+  readonly open: () => Promise<Log>;
+  stopRecording: () => Promise<void>;
+}
+
+async function close(file: LifeFiles | undefined): Promise<void> {
+  if (file === undefined) return;
+  await file.stopRecording();
+  const log = await file.open();
+  log.wake();
+  log.release();
+}
+
+function instanceId(row: Service): string {
+  return `${row.serviceId}-${row.instance}`;
+}
+
+function lazily<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}

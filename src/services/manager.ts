@@ -1,0 +1,46 @@
+import { RuntimeError } from "../errors.ts";
+import type { Service, StopReceipt } from "../model/service.ts";
+import { untilAbandoned } from "./abandon.ts";
+import { startServices, stopServices } from "./control.ts";
+import type { ServicesCore } from "./core.ts";
+import { ensure } from "./ensure.ts";
+import { applyStopPolicy } from "./release.ts";
+import type { ReleaseResult, Services } from "./services.ts";
+
+/** The services of all workspaces: each method is told once here and done in a file of its own. */
+export function createServices(core: ServicesCore, onReleased: () => void): Services {
+  const { store } = core;
+  return {
+    ensure: (request, signal) => untilAbandoned(ensure(core, request), signal),
+    start: (request, signal) => untilAbandoned(startServices(core, request), signal),
+    stop: (request, signal) => untilAbandoned(stopServices(core, request), signal),
+    releaseRun: (runId, _actor, signal) =>
+      untilAbandoned(releaseRun(core, runId).finally(onReleased), signal),
+    async get(serviceId) {
+      const service = await store.services.get(serviceId);
+      if (service !== undefined) return service;
+      throw new RuntimeError("SERVICE_NOT_FOUND", `there is no service ${serviceId}`, {
+        metadata: { service_id: serviceId },
+      });
+    },
+    list: (filter, page) => store.services.list(filter, page),
+  };
+}
+
+/** First the calls in flight, then the leases: no call of the run can write one after this. */
+async function releaseRun(core: ServicesCore, runId: string): Promise<ReleaseResult> {
+  await core.runs.release(runId);
+  const ended = await core.store.leases.deleteByRun(runId);
+  const ids = [...new Set(ended.map(({ serviceId }) => serviceId))].filter((id) => id !== "");
+  const receipts = await Promise.all(
+    ids.map(async (id): Promise<StopReceipt | undefined> => {
+      const service = await core.store.services.get(id);
+      return service === undefined ? undefined : applyStopPolicy(core, service);
+    }),
+  );
+  const released = await Promise.all(ids.map((id) => core.store.services.get(id)));
+  return {
+    released: released.filter((service): service is Service => service !== undefined),
+    stopped: receipts.filter((receipt): receipt is StopReceipt => receipt !== undefined),
+  };
+}

@@ -1,0 +1,21 @@
+import type { Service, StopReceipt } from "../model/service.ts";
+import type { ServicesCore } from "./core.ts";
+import { desiredState } from "./desired-state.ts";
+import { isOver } from "./state.ts";
+
+/**
+ * What a service's stop policy says once its last lease is gone: stopped now, later by the idle
+ * sweep, or left running. The row is stopped only if it is still leased by nobody at that moment.
+ */
+export async function applyStopPolicy(
+  core: ServicesCore,
+  service: Service,
+): Promise<StopReceipt | undefined> {
+  const endsWithRun =
+    service.lifecycle === "EPHEMERAL" || service.stopPolicy.kind === "on_run_finish";
+  if (!endsWithRun || isOver(service.state)) return undefined;
+  if ((await desiredState(core.store, service)) === "RUNNING") return undefined;
+  return core.registry
+    .get(service.serviceId)
+    ?.stop("LEASES_ENDED", { condition: { kind: "unleased" } });
+}

@@ -1,0 +1,81 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "../logger.ts";
+import type { Service } from "../model/service.ts";
+import type { Store, StoreQueries } from "../store/store.ts";
+import { type LifeEvent, wasAskedFor } from "./state.ts";
+
+/** What must hold in the store at the very moment of a stop, or it does not happen. */
+export type StopCondition =
+  /** Nobody leases it. */
+  | { readonly kind: "unleased" }
+  /** Nobody but this run leases it. */
+  | { readonly kind: "unleased-by-others"; readonly runId: string };
+
+/** Writes the row of a life: the one writer that it has. */
+export interface ServiceRecorder {
+  /** Undefined when the condition did not hold: nothing was written. */
+  write(
+    before: Service,
+    patch: Partial<Service>,
+    event: LifeEvent,
+    condition?: StopCondition,
+  ): Promise<Service | undefined>;
+}
+
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 5_000;
+
+/**
+ * An intent (a stop) that cannot be stored is refused to its caller. What the world has done is true
+ * whether it can be stored or not: it is written again and again until it stands, or the server
+ * ends; then the next one's reconcile finds it in the instance's files.
+ */
+export function createServiceRecorder(options: {
+  readonly store: Store;
+  readonly log: Logger;
+  /** Aborts when the server ends. */
+  readonly closing: AbortSignal;
+}): ServiceRecorder {
+  const { store, log, closing } = options;
+  return {
+    async write(before, patch, event, condition) {
+      for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, LONGEST_RETRY_MS)) {
+        try {
+          return await store.transaction((tx) => writeRow(tx, before, patch, event, condition));
+        } catch (error) {
+          if (event.type === "stop") throw error;
+          log.error(
+            { err: error, service_id: before.serviceId, event: event.type },
+            "row not written yet",
+          );
+          await delay(pause, undefined, { signal: closing, ref: false });
+        }
+      }
+    },
+  };
+}
+
+async function writeRow(
+  tx: StoreQueries,
+  before: Service,
+  patch: Partial<Service>,
+  event: LifeEvent,
+  condition: StopCondition | undefined,
+): Promise<Service | undefined> {
+  const { serviceId } = before;
+  if (condition !== undefined) {
+    const leases = await tx.leases.holdersOfService(serviceId);
+    const inTheWay = leases.filter(
+      ({ runId }) => condition.kind === "unleased" || runId !== condition.runId,
+    );
+    if (inTheWay.length > 0) return undefined;
+  }
+  if (endsLeases(before, patch, event)) await tx.leases.deleteByService(serviceId);
+  return (await tx.services.update(serviceId, patch)) ?? { ...before, ...patch };
+}
+
+/** A stop that was asked for takes the leases with it; so does a start that came to nothing. */
+function endsLeases(before: Service, patch: Partial<Service>, event: LifeEvent): boolean {
+  if (event.type === "stop") return wasAskedFor(event.reason);
+  return patch.state === "FAILED" && before.readyTime === undefined;
+}

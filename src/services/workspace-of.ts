@@ -1,0 +1,24 @@
+import { RuntimeError } from "../errors.ts";
+import type { Workspace } from "../model/workspace.ts";
+import type { Store } from "../store/store.ts";
+
+/** @throws RuntimeError WORKSPACE_NOT_FOUND, WORKSPACE_ARCHIVED */
+export async function usableWorkspace(store: Store, workspaceId: string): Promise<Workspace> {
+  const workspace = await store.workspaces.get(workspaceId);
+  const metadata = { workspace_id: workspaceId };
+  if (workspace === undefined) {
+    throw new RuntimeError(
+      "WORKSPACE_NOT_FOUND",
+      `there is no workspace ${workspaceId}: realize it first`,
+      { metadata },
+    );
+  }
+  if (workspace.state === "ARCHIVED") {
+    throw new RuntimeError(
+      "WORKSPACE_ARCHIVED",
+      `workspace ${workspaceId} is archived: RestoreWorkspace brings it back`,
+      { metadata },
+    );
+  }
+  return workspace;
+}

@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import { isRuntimeError } from "../../src/errors.ts";
+import type { ServiceSpec } from "../../src/model/service-spec.ts";
+import { validateSpecs } from "../../src/services/validate-spec.ts";
+
+const web: ServiceSpec = { name: "web", process: { kind: "command", command: "run" } };
+
+function violationsOf(...specs: ServiceSpec[]): string[] {
+  try {
+    validateSpecs(specs, "services");
+    return [];
+  } catch (error) {
+    if (!isRuntimeError(error, "INVALID_FIELD")) throw error;
+    return error.violations.map(({ field }) => field);
+  }
+}
+
+describe("hazard 10: port configurations that could never work", () => {
+  it.each([0, -1, 65536, 3000.5, Number.NaN])("refuses port %s with its field", (port) => {
+    expect(violationsOf({ ...web, port: { port } })).toEqual(["services[0].port.value"]);
+  });
+
+  it.each([
+    "PATH",
+    "HOME",
+    "SHELL",
+    "NODE_OPTIONS",
+    "LD_PRELOAD",
+    "DYLD_X",
+    "WORKSPACE_RUNTIME_X",
+    "A=B",
+    "1A",
+    "A-B",
+  ])("refuses %s as the variable of a port", (envKey) => {
+    expect(violationsOf({ ...web, port: { port: "auto", envKey } })).toEqual([
+      "services[0].port.env_key",
+    ]);
+  });
+
+  it("refuses a bad extra port, and two ports that would set one variable", () => {
+    expect(violationsOf({ ...web, extraPorts: { admin: { port: 70000 } } })).toEqual([
+      'services[0].extra_ports["admin"].value',
+    ]);
+    expect(
+      violationsOf({
+        ...web,
+        port: { port: "auto" },
+        extraPorts: { a: { port: 1, envKey: "PORT" } },
+      }),
+    ).toEqual(['services[0].extra_ports["a"]']);
+  });
+
+  it("tells all mistakes of a call at once", () => {
+    expect(
+      violationsOf(
+        { name: "a" },
+        { ...web, env: { "A B": "" } },
+        { ...web, stop: { signal: "TERM" } },
+      ),
+    ).toEqual([
+      "services[0].command",
+      'services[1].env["A B"]',
+      "services[2].name",
+      "services[2].stop.signal",
+    ]);
+  });
+
+  it("takes what is right", () => {
+    expect(
+      violationsOf({
+        ...web,
+        port: { port: "auto", envKey: "WEB_PORT" },
+        extraPorts: { admin: { port: 65535 } },
+      }),
+    ).toEqual([]);
+  });
+});

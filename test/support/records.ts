@@ -1,0 +1,40 @@
+import type { Workspace } from "../../src/model/workspace.ts";
+
+/** A workspace as a row holds it; say what matters to the test. */
+export function workspaceRecord(over: Partial<Workspace> = {}): Workspace {
+  return {
+    workspaceId: "w1",
+    companyId: "c1",
+    projectId: "p1",
+    projectWorkspaceId: "pw1",
+    name: "work",
+    source: "TASK_SESSION",
+    strategy: "PROJECT_PRIMARY",
+    state: "ACTIVE",
+    stateMessage: "",
+    baseCwd: "/x/project",
+    cwd: "/x/project",
+    repoRoot: "",
+    gitCommonDir: "",
+    worktreePath: "",
+    branchName: "",
+    repoUrl: "",
+    repoRef: "",
+    baseRef: "",
+    baseCommit: "",
+    directoryCreated: false,
+    branchCreated: false,
+    warnings: [],
+    serviceStates: {},
+    labels: {},
+    rescueRef: "",
+    provisionPending: false,
+    provisionFingerprint: "",
+    nodeId: "n1",
+    createTime: 1,
+    updateTime: 1,
+    lastUsedTime: 1,
+    revision: 1,
+    ...over,
+  };
+}
