@@ -1,11 +1,15 @@
+import type { RuntimeError } from "../errors.ts";
 import type { JsonValue, Operation, OperationPhase, OperationStatus } from "../model/operation.ts";
 import type { Page, PageRequest } from "../model/page.ts";
 import type { Actor } from "../model/workspace.ts";
 
 /** Recorded commands: the row is written before the command runs, its outcome after. */
 export interface Operations {
-  /** Runs a command to its end, its output kept as a log; never throws for a command that fails. */
-  run(request: CommandRequest): Promise<Operation>;
+  /**
+   * Runs a command to its end, its output kept as a log. A command that fails, takes too long or
+   * cannot be started is an outcome; only the store's own errors are thrown.
+   */
+  run(request: CommandRequest): Promise<CommandOutcome>;
   /** Records a step that has no process of its own, with its outcome. */
   record(request: StepRequest): Promise<Operation>;
   /** Records a step that is still going on; `finish` writes its outcome. */
@@ -42,6 +46,17 @@ export interface CommandRequest extends StepRequest {
   readonly env: Readonly<Record<string, string>>;
   /** Default 10 minutes. */
   readonly timeoutMs?: number;
+}
+
+export interface CommandOutcome {
+  /** With its outcome: SUCCEEDED or FAILED. */
+  readonly operation: Operation;
+  /** "SIGKILL": what ended the command, where that was a signal. */
+  readonly signal?: string;
+  /** It passed its time bound and was ended, with all that it started. */
+  readonly timedOut: boolean;
+  /** Why it never ran. */
+  readonly spawnError?: RuntimeError;
 }
 
 export interface OngoingOperation {

@@ -1,0 +1,70 @@
+import { RuntimeError } from "../errors.ts";
+import { gitEnvironment } from "../git/environment.ts";
+import type { JsonValue, Operation } from "../model/operation.ts";
+import type { Actor } from "../model/workspace.ts";
+import { commandLine } from "../operations/command-line.ts";
+import type { CommandOutcome, Operations } from "../operations/operations.ts";
+
+/** On whose behalf the operations of one realize run. */
+export interface OperationContext {
+  readonly companyId: string;
+  readonly workspaceId: string;
+  readonly projectWorkspaceId: string;
+  readonly issueId: string;
+  readonly actor?: Actor;
+}
+
+export interface GitOperationRequest {
+  /** Without `git` and without global options. */
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly message: string;
+  readonly metadata: { readonly [key: string]: JsonValue };
+  /** Added to the base environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs the git commands that change a repository: each is an operation. */
+export type GitOperation = (
+  context: OperationContext,
+  request: GitOperationRequest,
+) => Promise<CommandOutcome>;
+
+export interface GitOperationOptions {
+  readonly operations: Operations;
+  readonly baseEnv: () => Promise<Readonly<Record<string, string>>>;
+  readonly timeoutMs: number;
+  /** Whether the repository's hooks run. */
+  readonly repoHooks: boolean;
+}
+
+export function createGitOperation(options: GitOperationOptions): GitOperation {
+  const { operations, baseEnv, timeoutMs, repoHooks } = options;
+  // What git starts of its own accord in the background would outlive the command.
+  const globals = ["-c", "gc.auto=0", "-c", "maintenance.auto=false"];
+  if (!repoHooks) globals.push("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false");
+  return async (context, { args, env, ...request }) =>
+    await operations.run({
+      ...context,
+      ...request,
+      phase: "WORKTREE_PREPARE",
+      command: commandLine(["git", ...args]),
+      process: { kind: "argv", args: ["git", ...globals, ...args] },
+      env: { ...gitEnvironment(await baseEnv()), ...env },
+      timeoutMs,
+    });
+}
+
+/** The operation of a command that succeeded; throws COMMAND_FAILED or COMMAND_TIMED_OUT for another. */
+export function succeeded(outcome: CommandOutcome): Operation {
+  const { operation, timedOut, signal, spawnError } = outcome;
+  if (operation.status === "SUCCEEDED") return operation;
+  throw new RuntimeError(timedOut ? "COMMAND_TIMED_OUT" : "COMMAND_FAILED", operation.message, {
+    metadata: {
+      operation_id: operation.operationId,
+      exit_code: operation.exitCode,
+      signal,
+    },
+    cause: spawnError,
+  });
+}

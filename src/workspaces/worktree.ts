@@ -1,0 +1,150 @@
+import { lstat } from "node:fs/promises";
+import type { Base } from "../git/base-ref.ts";
+import type { Git } from "../git/git.ts";
+import { resolveCommits } from "../git/refs.ts";
+import type { Repository } from "../git/repository.ts";
+import { readStatus } from "../git/status.ts";
+import type { Operation } from "../model/operation.ts";
+import type { Operations } from "../operations/operations.ts";
+import { type GitOperation, type OperationContext, succeeded } from "./git-operation.ts";
+import type { WorktreePlan } from "./worktree-plan.ts";
+
+export interface WorktreeTools {
+  readonly git: Git;
+  readonly gitOperation: GitOperation;
+  readonly operations: Operations;
+}
+
+export interface WorktreeWork {
+  readonly repository: Repository;
+  readonly branch: string;
+  readonly base?: Base;
+  readonly plan: WorktreePlan;
+  readonly context: OperationContext;
+}
+
+/** Does what the plan says. A plan with nothing to do is an operation too: that the worktree was reused. */
+export async function carryOut(tools: WorktreeTools, work: WorktreeWork): Promise<Operation[]> {
+  const { plan } = work;
+  const done: Operation[] = [];
+  if (plan.forget !== undefined) done.push(await forget(tools, work, plan.forget));
+  switch (plan.action) {
+    case "create_branch":
+    case "attach_branch":
+      done.push(await add(tools, work));
+      break;
+    case "reuse":
+      if (plan.switchFrom !== undefined) done.push(await switchBack(tools, work));
+      done.push(await recordReuse(tools, work));
+  }
+  return done;
+}
+
+/** Whether anything stands in the plan but looking. */
+export function changesNothing({ action, switchFrom }: WorktreePlan): boolean {
+  return action === "reuse" && switchFrom === undefined;
+}
+
+async function add(tools: WorktreeTools, work: WorktreeWork): Promise<Operation> {
+  const { branch, base, repository, context, plan } = work;
+  const isNew = plan.action === "create_branch";
+  const args = isNew
+    ? ["worktree", "add", "-b", branch, plan.path, base?.ref ?? "HEAD"]
+    : ["worktree", "add", plan.path, branch];
+  const outcome = await tools.gitOperation(context, {
+    args,
+    cwd: repository.gitCwd,
+    message: isNew
+      ? `Created git worktree at ${plan.path}`
+      : `Attached existing branch ${branch} at ${plan.path}`,
+    metadata: metadataOf(work, { created: true, reused: false, reusedExistingBranch: !isNew }),
+  });
+  return succeeded(outcome);
+}
+
+async function recordReuse(tools: WorktreeTools, work: WorktreeWork): Promise<Operation> {
+  const { context, plan, repository } = work;
+  return await tools.operations.record({
+    ...context,
+    phase: "WORKTREE_PREPARE",
+    command: "",
+    message: `Reused existing git worktree at ${plan.path}`,
+    cwd: repository.root,
+    metadata: metadataOf(work, { created: false, reused: true, reusedExistingBranch: false }),
+  });
+}
+
+/** A registration outlives its directory and would keep the branch for itself. */
+async function forget(tools: WorktreeTools, work: WorktreeWork, path: string): Promise<Operation> {
+  const outcome = await tools.gitOperation(work.context, {
+    // Not `prune`, which would forget every other worktree whose disk is away, too.
+    args: ["worktree", "remove", "--force", path],
+    cwd: work.repository.gitCwd,
+    message: `Pruned the registration of the deleted worktree ${path}`,
+    metadata: metadataOf(work, { created: false, reused: false, reusedExistingBranch: false }),
+  });
+  return succeeded(outcome);
+}
+
+async function switchBack(tools: WorktreeTools, work: WorktreeWork): Promise<Operation> {
+  const outcome = await tools.gitOperation(work.context, {
+    args: ["switch", work.branch],
+    cwd: work.plan.path,
+    message: `Switched ${work.plan.path} back to branch ${work.branch}`,
+    metadata: metadataOf(work, { created: false, reused: true, reusedExistingBranch: true }),
+  });
+  return succeeded(outcome);
+}
+
+/**
+ * Brings a reused worktree without work of its own to the base's commit. Undefined where it has work,
+ * or git will not: it stays as it is.
+ */
+export async function fastForward(
+  tools: WorktreeTools,
+  work: WorktreeWork & { readonly base: Base },
+): Promise<Operation | undefined> {
+  const { plan, base, branch } = work;
+  const status = await readStatus(tools.git, plan.path);
+  if (status.modifiedFiles > 0 || status.untrackedFiles > 0) return undefined;
+  const outcome = await tools.gitOperation(work.context, {
+    args: ["merge", "--ff-only", base.ref],
+    cwd: plan.path,
+    message: `Fast-forwarded branch ${branch} to ${base.ref}`,
+    metadata: metadataOf(work, { created: false, reused: true, reusedExistingBranch: false }),
+  });
+  return outcome.operation.status === "SUCCEEDED" ? outcome.operation : undefined;
+}
+
+/** After a failure: what of the plan has come to be all the same. */
+export async function lookAfterFailure(
+  git: Git,
+  { repository, branch, plan }: WorktreeWork,
+): Promise<{ readonly directory: boolean; readonly branch: boolean }> {
+  const name = `refs/heads/${branch}`;
+  const [directory, commits] = await Promise.all([
+    lstat(plan.path).then(
+      () => true,
+      () => false,
+    ),
+    resolveCommits(git, repository.gitCwd, [name]),
+  ]);
+  return { directory, branch: commits.has(name) };
+}
+
+function metadataOf(
+  { repository, branch, base, plan }: WorktreeWork,
+  facts: {
+    readonly created: boolean;
+    readonly reused: boolean;
+    readonly reusedExistingBranch: boolean;
+  },
+) {
+  return {
+    repoRoot: repository.root,
+    worktreePath: plan.path,
+    branchName: branch,
+    baseRef: base?.ref ?? "",
+    ...facts,
+  };
+}
