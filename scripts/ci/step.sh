@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by .ci/run: step HEADING COMMAND… runs one check under a heading with its time; finish tells what failed and exits. The caller
 # defines closing_line, which prints the very last line.
 

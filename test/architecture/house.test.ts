@@ -1,4 +1,6 @@
 import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readSource, repository } from "./source-files.ts";
 
@@ -8,7 +10,8 @@ const machines = ["/wo" + "rk/", "/ro" + "ot/"];
 
 function trackedFiles(): string[] {
   const listed = execFileSync("git", ["ls-files", "-z"], { cwd: repository, encoding: "utf8" });
-  return listed.split("\0").filter(Boolean);
+  // In a working tree a tracked file may just have been deleted.
+  return listed.split("\0").filter((file) => file !== "" && existsSync(join(repository, file)));
 }
 
 /** "path:line" of each line that matches. */
