@@ -23,6 +23,8 @@ export function createRace(signal: AbortSignal): <T>(promise: Promise<T>) => Pro
 export interface Answers<T> {
   /** The next answer; undefined after the last. Throws the signal's reason once it aborts. */
   next(): Promise<T | undefined>;
+  /** For the end of a call that is not the end of the answers; harmless after it. */
+  release(): void;
 }
 
 /**
@@ -32,16 +34,18 @@ export interface Answers<T> {
 export function pullAnswers<T>(source: AsyncIterable<T>, signal: AbortSignal): Answers<T> {
   const iterator = source[Symbol.asyncIterator]();
   const race = createRace(signal);
-  const release = () => void iterator.return?.()?.catch(() => {});
+  const release = () => {
+    signal.removeEventListener("abort", release);
+    iterator.return?.()?.catch(() => {});
+  };
+  signal.addEventListener("abort", release);
   if (signal.aborted) release();
-  else signal.addEventListener("abort", release, { once: true });
 
   return {
     async next() {
       const { done, value } = await race(iterator.next());
-      if (!done) return value;
-      signal.removeEventListener("abort", release);
-      return undefined;
+      return done ? undefined : value;
     },
+    release,
   };
 }

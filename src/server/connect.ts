@@ -16,7 +16,7 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import { callEnded } from "../rpc/status-error.ts";
-import { createRace, pullAnswers } from "./answer.ts";
+import { type Answers, createRace, pullAnswers } from "./answer.ts";
 import type { Call } from "./calls.ts";
 import { connectError, typedErrorResponse, typedLibraryError } from "./connect-errors.ts";
 import { logFailure } from "./log.ts";
@@ -119,6 +119,7 @@ function answerUnary(method: DescMethod, handler: AnyHandler, options: Transport
 function answerStream(method: DescMethod, handler: AnyHandler, options: TransportOptions) {
   return async function* (request: Message, connect: HandlerContext): AsyncIterable<Message> {
     let opened: Call | undefined;
+    let answers: Answers<Message> | undefined;
     let stalled: NodeJS.Timeout | undefined;
     try {
       const call = openCall(connect, true, options);
@@ -129,7 +130,7 @@ function answerStream(method: DescMethod, handler: AnyHandler, options: Transpor
         clearTimeout(stalled);
         call.end();
       });
-      const answers = pullAnswers<Message>(handler(request, call.context), signal);
+      answers = pullAnswers<Message>(handler(request, call.context), signal);
       for (;;) {
         const message = await answers.next();
         if (message === undefined) return;
@@ -144,6 +145,7 @@ function answerStream(method: DescMethod, handler: AnyHandler, options: Transpor
       throw connectError(error);
     } finally {
       clearTimeout(stalled);
+      answers?.release();
       opened?.end();
     }
   };

@@ -17,7 +17,7 @@ import {
 } from "@grpc/grpc-js";
 import { statusOf, undecodable } from "../rpc/status.ts";
 import { callEnded } from "../rpc/status-error.ts";
-import { createRace, pullAnswers } from "./answer.ts";
+import { type Answers, createRace, pullAnswers } from "./answer.ts";
 import type { Call } from "./calls.ts";
 import { type GrpcStatus, grpcStatus, guardCalls } from "./grpc-guard.ts";
 import { logFailure, type ServerLog } from "./log.ts";
@@ -113,13 +113,14 @@ function answerStream(method: DescMethod, handler: AnyHandler, options: Transpor
     call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
   ) => {
     let opened: Call | undefined;
+    let answers: Answers<Message> | undefined;
     try {
       opened = openCall(call, true, options);
       const { signal } = opened.context;
       const request = isClientStream(method)
         ? decodeAll(method.input, call as ServerDuplexStream<Buffer, Buffer>)
         : decode(method.input, (call as ServerWritableStream<Buffer, Buffer>).request);
-      const answers = pullAnswers<Message>(handler(request, opened.context), signal);
+      answers = pullAnswers<Message>(handler(request, opened.context), signal);
       const room = createSendWindow(call, signal, options.limits.streamBufferBytes);
       for (;;) {
         const message = await answers.next();
@@ -132,6 +133,7 @@ function answerStream(method: DescMethod, handler: AnyHandler, options: Transpor
       // The library ends a stream with the status that its error event carries.
       if (!call.cancelled) call.emit("error", grpcError(error, method, options.log));
     } finally {
+      answers?.release();
       opened?.end();
     }
   };

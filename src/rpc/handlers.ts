@@ -1,0 +1,46 @@
+import type { WorkspaceRuntime } from "../../gen/workspace/runtime/v1/workspace_runtime_pb.ts";
+import type { Clock } from "../clock.ts";
+import type { Operations } from "../operations/operations.ts";
+import type { Services } from "../services/services.ts";
+import type { Workspaces } from "../workspaces/workspaces.ts";
+import type { ServiceHandlers } from "./handler.ts";
+import { createInfoHandlers, type RuntimeInfo } from "./info-handlers.ts";
+import { createLogHandlers, type LogSources } from "./log-handlers.ts";
+import { createNotImplementedHandlers } from "./not-implemented.ts";
+import { createOperationHandlers } from "./operation-handlers.ts";
+import type { CursorAt } from "./pages.ts";
+import { createRunHandlers } from "./run-handlers.ts";
+import { createServiceHandlers } from "./service-handlers.ts";
+import { createWatchHandlers, type Watch } from "./watch-handlers.ts";
+import { createWorkspaceHandlers } from "./workspace-handlers.ts";
+
+/** Every method of the contract. A missing or a misspelled one does not compile. */
+export type Handlers = ServiceHandlers<typeof WorkspaceRuntime>;
+
+export interface HandlerDependencies {
+  readonly services: Services;
+  readonly workspaces: Workspaces;
+  readonly operations: Pick<Operations, "get" | "list">;
+  readonly logSources: LogSources;
+  readonly watch: Watch;
+  /** For the `cursor` of lists: where a watch goes on. */
+  readonly cursorAt: CursorAt;
+  readonly info: () => RuntimeInfo | Promise<RuntimeInfo>;
+  readonly clock: Clock;
+}
+
+/** Shells: message in, domain call, message out. */
+export function createHandlers(dependencies: HandlerDependencies): Handlers {
+  const { services, workspaces, operations, logSources, watch, cursorAt, info, clock } =
+    dependencies;
+  return {
+    ...createNotImplementedHandlers(),
+    ...createWorkspaceHandlers(workspaces, cursorAt),
+    ...createRunHandlers(services),
+    ...createServiceHandlers(services, cursorAt),
+    ...createOperationHandlers(operations, cursorAt),
+    ...createLogHandlers(logSources, clock),
+    ...createWatchHandlers(watch),
+    ...createInfoHandlers(info),
+  };
+}

@@ -1,0 +1,112 @@
+import { create, type MessageShape } from "@bufbuild/protobuf";
+import {
+  GetWorkspaceRequestSchema,
+  GetWorkspaceResponseSchema,
+  ListWorkspacesRequestSchema,
+  ListWorkspacesResponseSchema,
+  RealizeWorkspaceRequestSchema,
+  RealizeWorkspaceResponseSchema,
+  WorkspaceState,
+} from "../../gen/workspace/runtime/v1/workspace_pb.ts";
+import type { RealizeRequest, Workspaces } from "../workspaces/workspaces.ts";
+import { actorFromMessage, agentFromMessage, issueFromMessage } from "./convert/actor.ts";
+import { leaseModeFromValue, leaseToMessage } from "./convert/lease.ts";
+import { operationToMessage } from "./convert/operation.ts";
+import { present } from "./convert/present.ts";
+import { runtimeConfigFromMessage } from "./convert/service-spec.ts";
+import { msFromDuration } from "./convert/time.ts";
+import {
+  gitWorktreeFromMessage,
+  workspaceSourceFromValue,
+  workspaceStatesFromValues,
+  workspaceToMessage,
+} from "./convert/workspace.ts";
+import type { Handlers } from "./handlers.ts";
+import { type CursorAt, pageFields, pageRequest } from "./pages.ts";
+import { validateRequest } from "./validate.ts";
+
+type WorkspaceHandlers = Pick<Handlers, "realizeWorkspace" | "getWorkspace" | "listWorkspaces">;
+
+export function createWorkspaceHandlers(
+  workspaces: Workspaces,
+  cursorAt: CursorAt,
+): WorkspaceHandlers {
+  return {
+    async realizeWorkspace(request, { signal }) {
+      validateRequest(RealizeWorkspaceRequestSchema, request);
+      const result = await workspaces.realize(realizeFromMessage(request), signal);
+      return create(RealizeWorkspaceResponseSchema, {
+        workspace: workspaceToMessage(result.workspace, result.created),
+        operations: result.operations.map(operationToMessage),
+        provisioned: result.provisioned,
+        previousState: WorkspaceState[result.previousState ?? "UNSPECIFIED"],
+        lease: result.lease && leaseToMessage(result.lease),
+      });
+    },
+
+    async getWorkspace(request) {
+      validateRequest(GetWorkspaceRequestSchema, request, ["workspace_id"]);
+      const workspace = await workspaces.get(request.workspaceId);
+      return create(GetWorkspaceResponseSchema, { workspace: workspaceToMessage(workspace) });
+    },
+
+    async listWorkspaces(request) {
+      validateRequest(ListWorkspacesRequestSchema, request);
+      const page = await workspaces.list(
+        {
+          companyId: request.companyId,
+          projectId: request.projectId,
+          projectWorkspaceIds: request.projectWorkspaceIds,
+          issueIds: request.issueIds,
+          states: workspaceStatesFromValues(request.states),
+          labels: request.labels,
+        },
+        pageRequest(request),
+      );
+      return create(ListWorkspacesResponseSchema, {
+        workspaces: page.items.map((workspace) => workspaceToMessage(workspace)),
+        ...pageFields(page, cursorAt),
+      });
+    },
+  };
+}
+
+function realizeFromMessage(
+  request: MessageShape<typeof RealizeWorkspaceRequestSchema>,
+): RealizeRequest {
+  return present({
+    workspaceId: request.workspaceId,
+    companyId: request.companyId,
+    projectId: request.projectId,
+    projectWorkspaceId: request.projectWorkspaceId,
+    name: request.name,
+    baseCwd: request.baseCwd,
+    source: workspaceSourceFromValue(request.source),
+    repoUrl: request.repoUrl,
+    repoRef: request.repoRef,
+    issue: issueFromMessage(request.issue),
+    agent: agentFromMessage(request.agent),
+    runId: request.runId,
+    leaseMode: leaseModeFromValue(request.leaseMode),
+    leaseTtlMs: request.leaseTtl && msFromDuration(request.leaseTtl),
+    strategy: strategyFromMessage(request.strategy),
+    runtimeConfig: request.runtimeConfig && runtimeConfigFromMessage(request.runtimeConfig),
+    labels: request.labels,
+    commandEnv: request.commandEnv,
+    noWait: request.noWait,
+    actor: actorFromMessage(request.actor),
+  });
+}
+
+function strategyFromMessage(
+  strategy: MessageShape<typeof RealizeWorkspaceRequestSchema>["strategy"],
+): RealizeRequest["strategy"] {
+  switch (strategy.case) {
+    case "projectPrimary":
+      return { kind: "project_primary" };
+    case "gitWorktree":
+      return { kind: "git_worktree", gitWorktree: gitWorktreeFromMessage(strategy.value) };
+    default:
+      return undefined;
+  }
+}
