@@ -48,12 +48,16 @@ export function startRecording(options: RecordingOptions): Recording {
   };
   const recording = { instance, pending: () => recorder.pending };
   state.recording = recording;
+  // Readers look at the files as well: what is new to us is not always new to them.
+  let seen = state.known;
   const unwatch = options.growth.watch({
     directory: state.directory,
     look(thorough) {
-      const grew = state.look(thorough);
+      state.look(thorough);
       append(recorder.look(state.known, clock.monotonic()));
-      if (grew) trimmer?.check();
+      trimmer?.check();
+      const grew = seen !== state.known;
+      seen = state.known;
       return grew;
     },
     settle: () => append(recorder.settle(state.known)),
@@ -71,6 +75,7 @@ export function startRecording(options: RecordingOptions): Recording {
     }
     state.wake();
     await state.index.flush();
+    trimmer?.check();
     await trimmer?.idle();
   };
   let stopped: Promise<void> | undefined;

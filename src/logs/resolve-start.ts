@@ -50,43 +50,34 @@ function positionAt(state: LogState, offsets: PerStream<number>): LogPosition {
   };
 }
 
-/** Walks the spans backwards, and in each the streams in the reverse of the order in which they are told. */
+/**
+ * Walks the spans backwards, and in each the streams in the reverse of the order in which they are told. A line
+ * belongs to the span that holds its end.
+ */
 async function lastLines(
   state: LogState,
   lines: number,
   streams: readonly StreamIndex[],
 ): Promise<LogPosition> {
-  const sizes = state.known.offsets;
-  const starts: [number, number] = [...sizes];
-  let missing = lines;
-  const scanned: [number, number] = [...sizes];
-  const scanners = [
-    newlinesBackwards(state.outputs[0]),
-    newlinesBackwards(state.outputs[1]),
-  ] as const;
-
-  const scanTo = async (floors: PerStream<number>) => {
-    for (const stream of [...streams].reverse()) {
-      const floor = Math.max(floors[stream], state.low[stream]);
-      while (missing > 0 && scanned[stream] > floor) {
-        const newline = await scanners[stream](scanned[stream], floor);
-        scanned[stream] = Math.max(newline, floor);
-        if (newline < 0) break;
-        if (newline + 1 === sizes[stream]) continue;
-        starts[stream] = newline + 1;
-        missing -= 1;
-      }
-      if (missing > 0 && floor === state.low[stream] && starts[stream] > floor) {
-        starts[stream] = floor;
-        missing -= 1;
-      }
-    }
-  };
+  const starts: [number, number] = [...state.known.offsets];
   const unrecorded = state.unrecorded();
   const written = state.index.count;
+  const newlineBefore: PerStream<NewlineSearch> = [
+    newlinesBackwards(state.outputs[0]),
+    newlinesBackwards(state.outputs[1]),
+  ];
+  let missing = lines;
   for (let number = written + unrecorded.length - 1; number >= state.index.first; number--) {
+    const before = await recordAt(state, unrecorded, written, number - 1);
+    for (const stream of [...streams].reverse()) {
+      const low = state.low[stream];
+      const spanStart = Math.max(before?.offsets[stream] ?? 0, low);
+      for (; missing > 0 && starts[stream] > spanStart; missing--) {
+        const newline = await newlineBefore[stream](starts[stream] - 1, low);
+        starts[stream] = newline < 0 ? low : newline + 1;
+      }
+    }
     if (missing === 0) break;
-    await scanTo((await recordAt(state, unrecorded, written, number - 1))?.offsets ?? state.low);
   }
   return positionAt(state, atLeast(starts, state.low));
 }
@@ -135,11 +126,13 @@ async function lineStart(state: LogState, stream: StreamIndex, offset: number): 
   return floor === state.low[stream] ? floor : offset;
 }
 
+type NewlineSearch = (end: number, floor: number) => Promise<number>;
+
 /** Finds the last newline in [floor, end), or -1, reading each window of the file once. */
-function newlinesBackwards(handle: FileHandle) {
+function newlinesBackwards(handle: FileHandle): NewlineSearch {
   let windowStart = 0;
   let window = Buffer.alloc(0);
-  return async (end: number, floor: number): Promise<number> => {
+  return async (end, floor) => {
     for (let to = end; to > floor; to = windowStart) {
       if (to > windowStart + window.length || to <= windowStart) {
         windowStart = Math.max(0, to - WINDOW_BYTES);

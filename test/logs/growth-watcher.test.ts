@@ -1,0 +1,122 @@
+import { describe, expect, it } from "vitest";
+import { createGrowthWatcher, type WatchDirectory } from "../../src/logs/growth-watcher.ts";
+import { createManualClock } from "./support/manual-clock.ts";
+
+function setUp(watch?: Partial<{ refuse: () => boolean }>) {
+  const clock = createManualClock();
+  let event: (() => void) | undefined;
+  let error: ((cause: unknown) => void) | undefined;
+  const watchDirectory: WatchDirectory = (_directory, onEvent, onError) => {
+    if (watch?.refuse?.()) throw Object.assign(new Error("no watch left"), { code: "ENOSPC" });
+    event = onEvent;
+    error = onError;
+    return {
+      close: () => {
+        event = undefined;
+      },
+    };
+  };
+  const growth = createGrowthWatcher({ clock, watchDirectory });
+  let pendingGrowth = 0;
+  let looks = 0;
+  let settles = 0;
+  const stop = growth.watch({
+    directory: "/log",
+    look: () => {
+      looks += 1;
+      const grew = pendingGrowth > 0;
+      pendingGrowth = 0;
+      return grew;
+    },
+    settle: () => {
+      settles += 1;
+    },
+  });
+  return {
+    clock,
+    growth,
+    stop,
+    grow: () => {
+      pendingGrowth += 1;
+    },
+    fire: () => event?.(),
+    fail: () => error?.(new Error("gone")),
+    get grown() {
+      return pendingGrowth === 0;
+    },
+    counts: () => ({ looks, settles, watchers: growth.watchers }),
+  };
+}
+
+describe("growth watcher", () => {
+  it("sleeps on a watch while a log is quiet, but for one look a second", () => {
+    const watched = setUp();
+    const { looks } = watched.counts();
+    watched.clock.advance(10_000);
+    expect(watched.counts()).toEqual({ looks: looks + 10, settles: 1, watchers: 1 });
+  });
+
+  it("looks at once on an event, and then each 10 ms without a watch until growth pauses", () => {
+    const watched = setUp();
+    watched.grow();
+    watched.fire();
+    expect(watched.grown).toBe(true);
+    expect(watched.counts().watchers).toBe(0);
+    for (let i = 0; i < 20; i++) {
+      watched.grow();
+      watched.clock.advance(10);
+      expect(watched.grown).toBe(true);
+    }
+    watched.clock.advance(100);
+    expect(watched.counts()).toMatchObject({ watchers: 1, settles: 2 });
+  });
+
+  it("finds what grew while the watch was being made", () => {
+    const watched = setUp();
+    watched.fire();
+    watched.clock.advance(49);
+    watched.grow();
+    watched.clock.advance(1);
+    expect(watched.grown).toBe(true);
+  });
+
+  it("finds within a second what no event told of", () => {
+    const watched = setUp();
+    watched.grow();
+    watched.clock.advance(1000);
+    expect(watched.grown).toBe(true);
+    watched.grow();
+    watched.clock.advance(10);
+    expect(watched.grown).toBe(true);
+  });
+
+  it("looks each 250 ms while the kernel refuses a watch, and takes one when it can be had", () => {
+    let refuse = true;
+    const watched = setUp({ refuse: () => refuse });
+    expect(watched.counts().watchers).toBe(0);
+    watched.grow();
+    watched.clock.advance(250);
+    expect(watched.grown).toBe(true);
+    refuse = false;
+    watched.clock.advance(100);
+    expect(watched.counts().watchers).toBe(1);
+  });
+
+  it("takes a watch that breaks for one that is refused", () => {
+    const watched = setUp();
+    watched.fail();
+    expect(watched.counts().watchers).toBe(0);
+    watched.grow();
+    watched.clock.advance(250);
+    expect(watched.grown).toBe(true);
+  });
+
+  it("does nothing more once it is stopped", () => {
+    const watched = setUp();
+    watched.fire();
+    watched.stop();
+    const { looks } = watched.counts();
+    watched.clock.advance(5000);
+    expect(watched.counts()).toMatchObject({ looks, watchers: 0 });
+  });
+});
