@@ -1,0 +1,325 @@
+import { readFile, realpath } from "node:fs/promises";
+import { constants } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../clock.ts";
+import { invalidField, RuntimeError } from "../errors.ts";
+import { findBusyPorts } from "./busy-ports.ts";
+import { openCgroup } from "./cgroup.ts";
+import { createCgroupHold } from "./cgroup-hold.ts";
+import { type Exit, exitOf } from "./exit-status.ts";
+import { createGroupHold } from "./group-hold.ts";
+import type { Hold } from "./hold.ts";
+import { isAlive, type LocalProcess, type ProcessIdentity } from "./identity.ts";
+import {
+  FILES,
+  type InstanceRecord,
+  readDrained,
+  readExit,
+  removeSecrets,
+} from "./instance-directory.ts";
+import { findPortOwners } from "./listeners.ts";
+import { markerOf } from "./marker.ts";
+import type { Platform } from "./platform.ts";
+import { isLive } from "./process-stat.ts";
+import type { ProcessTables } from "./process-table.ts";
+import { createScanHold } from "./scan-hold.ts";
+import { commandOf, describe, endTree, type StopOutcome } from "./stop.ts";
+import { findMembers, type Tree } from "./tree.ts";
+import type { Watcher } from "./watch.ts";
+import { cutWriters, repairWriters } from "./writers.ts";
+
+/** One run of a service's process. It outlives this object, and the server. */
+export interface Instance {
+  readonly instanceId: string;
+  readonly directory: string;
+  /** Of the main process, which leads its own session and group. */
+  readonly pid: number;
+  readonly identity: ProcessIdentity;
+  /** Epoch ms. */
+  readonly startTime: number;
+  /** How the main process ended, some milliseconds after it did; lost when it and its shim died together. */
+  readonly exited: Promise<Exit>;
+  /** Both logs have their last byte. After an exit that may need a `stop` of what is left of the tree. */
+  readonly drained: Promise<void>;
+  /**
+   * Ends the whole tree and proves it; also what is left of it after the main process ended. Joins a stop under way,
+   * which a shorter grace brings to its end sooner. Not proven is an outcome, not an error; asking again tries again.
+   */
+  stop(request?: StopRequest): Promise<StopOutcome>;
+  /** The live processes of the tree. */
+  members(): Promise<readonly Member[]>;
+  /** Who listens on the port: a process of this tree, another, or nobody. */
+  listener(port: number): Promise<"OWN" | "FOREIGN" | "NONE">;
+  /** The complete variables it was started with, until it has ended. */
+  environment(): Promise<Readonly<Record<string, string>>>;
+}
+
+export interface StopRequest {
+  /** Default "SIGTERM". */
+  readonly signal?: string;
+  /** Default 10,000; 0 kills at once. */
+  readonly graceMs?: number;
+  /** Those that must be free before the stop is proven. */
+  readonly ports?: readonly number[];
+}
+
+export interface Member {
+  readonly pid: number;
+  readonly ppid: number;
+  readonly startTime: number;
+  readonly state: string;
+  readonly command: string;
+}
+
+export interface InstanceParts {
+  readonly directory: string;
+  readonly record: InstanceRecord;
+  readonly main: LocalProcess;
+  readonly shim: LocalProcess | undefined;
+  /** Epoch ms. */
+  readonly startTime: number;
+}
+
+export interface InstanceContext {
+  readonly clock: Clock;
+  readonly platform: Platform;
+  readonly tables: ProcessTables;
+  readonly watcher: Watcher;
+  readonly shimPath: string;
+  readonly shell: string;
+  /** How often the writers are looked after. */
+  readonly repairMs: number;
+  readonly warn: (message: string, facts: object) => void;
+  /** Aborted by close(). */
+  readonly closed: AbortSignal;
+}
+
+/** The end of the log waits this long for those that a finished stop could not end. */
+const CUT_MS = 2000;
+
+/** Begins to watch at once. */
+export async function createInstance(
+  parts: InstanceParts,
+  context: InstanceContext,
+): Promise<Instance & { look(): void }> {
+  const { record, main, shim, startTime } = parts;
+  const { clock, platform, tables, watcher, warn, closed } = context;
+  // The kernel names open files by their true path.
+  const directory = await realpath(parts.directory);
+  const marker = markerOf(record.installationId, record.instanceId);
+  const exited = Promise.withResolvers<Exit>();
+  const drained = Promise.withResolvers<void>();
+  let exit: Exit | undefined;
+  let isDrained = false;
+  const waiting = new Set<() => void>();
+  let unwatch = () => {};
+  let nextRepair = clock.monotonic() + context.repairMs;
+
+  const tree: Tree = {
+    main,
+    shim,
+    marker,
+    pipes: ["out", "err"].flatMap((name) => [
+      join(directory, name),
+      `${join(directory, name)} (deleted)`,
+    ]),
+    known: new Map(),
+    mainEnded: () => (exit === undefined || exit.lost ? undefined : exit.exitTime),
+  };
+  const hold = createHold();
+
+  const changed = () => {
+    for (const wake of waiting) wake();
+  };
+  const settleExit = (value: Exit) => {
+    exit = value;
+    exited.resolve(value);
+    removeSecrets(directory).catch((error) => warn("secrets not removed", { directory, error }));
+    changed();
+  };
+  const settleDrained = () => {
+    isDrained = true;
+    drained.resolve();
+    unwatch();
+    changed();
+  };
+  const isShimAlive = () => shim !== undefined && isAlive(shim, platform);
+
+  const look = (reason: "HINT" | "SWEEP") => {
+    try {
+      if (exit === undefined) lookForExit(reason);
+      if (exit !== undefined && !isDrained) lookForDrained(reason);
+      if (exit === undefined && reason === "SWEEP" && clock.monotonic() >= nextRepair) {
+        nextRepair = clock.monotonic() + context.repairMs;
+        void repairWriters({ directory, record, shim, tree }, context);
+      }
+    } catch (error) {
+      warn("instance directory unreadable", { directory, error });
+    }
+  };
+  const lookForExit = (reason: "HINT" | "SWEEP") => {
+    const found = readExit(directory);
+    if (found !== undefined) return settleExit(exitOf(found));
+    if (reason === "HINT" || isAlive(main, platform) || isShimAlive()) return;
+    // Both are dead now; the record may have been written since we read it.
+    const late = readExit(directory);
+    settleExit(late === undefined ? { exitTime: clock.now(), lost: true } : exitOf(late));
+  };
+  const lookForDrained = (reason: "HINT" | "SWEEP") => {
+    if (readDrained(directory).drained) return settleDrained();
+    if (reason === "SWEEP" && !isShimAlive()) void lookForWriters();
+  };
+  /** Without a shim its writers go on to the end of the output, and nobody records it. */
+  const lookForWriters = async () => {
+    const table = await tables.pass((shim ?? main).startTime);
+    if (!table.shimsOf(marker).some(isLive)) settleDrained();
+  };
+
+  const pause = (ms: number) => {
+    if (closed.aborted) return Promise.reject(shuttingDown());
+    return new Promise<void>((resolve, reject) => {
+      const done = (settle: () => void) => () => {
+        cancel();
+        waiting.delete(wake);
+        closed.removeEventListener("abort", abort);
+        settle();
+      };
+      const wake = done(resolve);
+      const abort = done(() => reject(shuttingDown()));
+      const cancel = clock.schedule(ms, wake);
+      waiting.add(wake);
+      closed.addEventListener("abort", abort);
+    });
+  };
+
+  let stopping: { killAt: number; ports: Set<number>; outcome: Promise<StopOutcome> } | undefined;
+  let proven: StopOutcome | undefined;
+
+  const stop = (request: StopRequest = {}): Promise<StopOutcome> => {
+    const { signal = "SIGTERM", ports = [] } = request;
+    if (!isSignal(signal)) {
+      return Promise.reject(invalidField("stop.signal", `${signal} is no signal of this system`));
+    }
+    const graceMs = signal === "SIGKILL" ? 0 : (request.graceMs ?? 10_000);
+    const killAt = clock.monotonic() + graceMs;
+    if (proven !== undefined) return Promise.resolve(proven);
+    if (stopping !== undefined) {
+      stopping.killAt = Math.min(stopping.killAt, killAt);
+      for (const port of ports) stopping.ports.add(port);
+      changed();
+      return stopping.outcome;
+    }
+    const current = { killAt, ports: new Set(ports), outcome: Promise.resolve() as never };
+    stopping = current;
+    stopping.outcome = runStop(signal, current).finally(() => {
+      stopping = undefined;
+    });
+    return stopping.outcome;
+  };
+
+  const runStop = async (
+    signal: NodeJS.Signals,
+    current: { killAt: number; ports: Set<number> },
+  ): Promise<StopOutcome> => {
+    const outcome = await endTree({
+      hold,
+      clock,
+      signal,
+      killAt: () => current.killAt,
+      pause,
+      busyPorts: () => findBusyPorts(current.ports, tree, platform),
+    });
+    if (outcome.proven) proven = outcome;
+    scheduleCut();
+    if (outcome.proof !== "CGROUP" || !outcome.proven) return outcome;
+    // Who had the right to leave the cgroup (docker, systemd-run, root): told, and no part of what is claimed.
+    const outside = findMembers(await tables.pass((shim ?? main).startTime), tree);
+    proven = { ...outcome, survivors: describe(outside, []) };
+    return proven;
+  };
+
+  /** Once the tree is gone, or given up, nothing shall be appended to these logs but what is in the pipes already. */
+  const scheduleCut = () => {
+    const cancel = clock.schedule(CUT_MS, () => {
+      exited.promise
+        .then(async () => {
+          if (isDrained || closed.aborted) return;
+          await cutWriters({ shim, tree }, context);
+          settleDrained();
+        })
+        .catch((error) => warn("output not closed", { directory, error }));
+    });
+    closed.addEventListener("abort", cancel, { once: true });
+  };
+
+  unwatch = watcher.watch(directory, look);
+  look("SWEEP");
+
+  return {
+    instanceId: record.instanceId,
+    directory: parts.directory,
+    pid: main.pid,
+    identity: { bootId: record.bootId, pidNamespace: record.pidNamespace, ...main },
+    startTime,
+    exited: exited.promise,
+    drained: drained.promise,
+    stop,
+    async members() {
+      return (await hold.find()).map(({ pid, ppid, startTime, state, name }) => ({
+        pid,
+        ppid,
+        startTime,
+        state,
+        command: commandOf(pid) || name,
+      }));
+    },
+    async listener(port) {
+      const mine = await findPortOwners([port], [main.pid]);
+      if (mine.length === 0) return "NONE";
+      const isOwn = (owners: typeof mine) => owners.some(({ pids }) => pids.length > 0);
+      if (isOwn(mine)) return "OWN";
+      const members = (await hold.find()).map(({ pid }) => pid);
+      return isOwn(await findPortOwners([port], members)) ? "OWN" : "FOREIGN";
+    },
+    async environment() {
+      return JSON.parse(await readFile(join(directory, FILES.environment), "utf8"));
+    },
+    look: () => look("SWEEP"),
+  };
+
+  function createHold(): Hold {
+    const hasExited = () => exit !== undefined;
+    if (!platform.proc) {
+      return createGroupHold({ pid: main.pid, hasExited, isDrained: () => isDrained });
+    }
+    if (record.cgroup !== "") return createCgroupHold(openCgroup(record.cgroup), main);
+    return createScanHold({
+      tables,
+      tree,
+      subreaper: record.subreaper,
+      hasExited: () => {
+        if (exit === undefined) look("SWEEP");
+        return exit !== undefined;
+      },
+      drained: () => {
+        const found = readDrained(directory);
+        return { drained: isDrained || found.drained, alone: found.alone };
+      },
+      async awaitDrained(timeoutMs) {
+        const until = clock.monotonic() + timeoutMs;
+        while (!isDrained && clock.monotonic() < until) {
+          await pause(Math.min(10, timeoutMs));
+          look("SWEEP");
+        }
+      },
+    });
+  }
+}
+
+function isSignal(name: string): name is NodeJS.Signals {
+  return Object.hasOwn(constants.signals, name);
+}
+
+function shuttingDown(): RuntimeError {
+  return new RuntimeError("SHUTTING_DOWN", "the server is shutting down");
+}

@@ -1,0 +1,124 @@
+import type { Clock } from "../clock.ts";
+import type { StopProof, Survivor } from "../model/service.ts";
+import { type BusyPorts, FREE } from "./busy-ports.ts";
+import type { Hold } from "./hold.ts";
+import { findLive } from "./identity.ts";
+import { type ProcessStat, readProcFile } from "./process-stat.ts";
+
+export interface StopOutcome {
+  /** Nothing of the tree lives, and its ports are free. */
+  readonly proven: boolean;
+  readonly proof: StopProof;
+  /** In the order sent; SIGSTOP, which only holds a tree still to be killed, is left out. */
+  readonly signals: readonly string[];
+  /** The grace passed and KILL was needed. */
+  readonly escalated: boolean;
+  /** How many distinct processes were found and are gone. */
+  readonly processesEnded: number;
+  readonly survivors: readonly Survivor[];
+  readonly durationMs: number;
+  readonly portsFree: boolean;
+}
+
+export interface TreeEnding {
+  readonly hold: Hold;
+  readonly clock: Clock;
+  readonly signal: NodeJS.Signals;
+  /** When to stop waiting for the tree's own end, by the monotonic clock; a joining caller may bring it forward. */
+  readonly killAt: () => number;
+  /** Resolves after so many milliseconds, or at once when something about the instance changes. */
+  readonly pause: (ms: number) => Promise<void>;
+  /** Who listens on the instance's ports and may be of it. */
+  readonly busyPorts: () => Promise<BusyPorts>;
+}
+
+/** How long what was killed may take to be gone: longer only for what hangs in the kernel. */
+const GONE_MS = 5000;
+const FIRST_POLL_MS = 2;
+const LONGEST_POLL_MS = 50;
+
+/** Asks the tree to end, waits out the grace, kills it, and does not believe it before it is proven. */
+export async function endTree(ending: TreeEnding): Promise<StopOutcome> {
+  const { hold, clock, signal, killAt, pause, busyPorts } = ending;
+  const began = clock.monotonic();
+  const seen = new Map<number, ProcessStat>();
+  const signals: string[] = [];
+  const look = async () => {
+    const members = await hold.find();
+    for (const member of members) seen.set(member.pid, member);
+    return members;
+  };
+
+  let members = await look();
+  let killed = false;
+  if (members.length > 0 && killAt() > clock.monotonic()) {
+    if (hold.ask(members, signal)) signals.push(signal, "SIGCONT");
+    members = await waitForEnd(members);
+  }
+  const escalated = members.length > 0 && signals.length > 0;
+
+  const giveUpAt = clock.monotonic() + GONE_MS;
+  let proven = false;
+  let ports: BusyPorts = FREE;
+  for (let poll = FIRST_POLL_MS; ; poll = Math.min(poll * 2, LONGEST_POLL_MS)) {
+    if (members.length > 0) {
+      await hold.force();
+      killed = true;
+    }
+    if (await hold.proveGone()) {
+      ports = await busyPorts();
+      proven = ports.free;
+    }
+    if (proven || clock.monotonic() > giveUpAt) break;
+    await pause(poll);
+    members = await look();
+  }
+  if (killed) signals.push("SIGKILL");
+
+  return {
+    proven,
+    proof: hold.proof(),
+    signals,
+    escalated,
+    processesEnded: [...seen.values()].filter((one) => findLive(one) === undefined).length,
+    survivors: proven ? [] : describe(await hold.find(), ports.pids),
+    durationMs: Math.round(clock.monotonic() - began),
+    portsFree: proven || (await busyPorts()).free,
+  };
+
+  /** Looks at those known only, which is cheap; at all again when they are gone. */
+  async function waitForEnd(first: readonly ProcessStat[]): Promise<readonly ProcessStat[]> {
+    let remaining = first;
+    let poll = FIRST_POLL_MS;
+    for (;;) {
+      remaining = remaining.filter((one) => findLive(one) !== undefined);
+      if (remaining.length === 0) {
+        remaining = await look();
+        if (remaining.length === 0) return remaining;
+        hold.ask(remaining, signal); // nobody passed it on to these
+      }
+      const left = killAt() - clock.monotonic();
+      if (left <= 0) return await look();
+      await pause(Math.min(poll, left));
+      poll = Math.min(poll * 2, LONGEST_POLL_MS);
+    }
+  }
+}
+
+export function describe(
+  members: readonly ProcessStat[],
+  listeners: readonly number[],
+): Survivor[] {
+  const known = new Set(members.map(({ pid }) => pid));
+  return [
+    ...members.map(({ pid, state, name }) => ({ pid, state, command: commandOf(pid) || name })),
+    ...listeners
+      .filter((pid) => !known.has(pid))
+      .map((pid) => ({ pid, state: "", command: commandOf(pid) })),
+  ];
+}
+
+/** At most 200 characters of what it was started as. */
+export function commandOf(pid: number): string {
+  return (readProcFile(`/proc/${pid}/cmdline`) ?? "").replaceAll("\0", " ").trim().slice(0, 200);
+}
