@@ -45,6 +45,7 @@ export function createOperations({ store, clock, runner }: OperationsOptions): O
       return operation;
     },
     list: (filter, page) => store.operations.list(filter, page),
+    isRunning: (operationId) => runner.isRunning(operationId),
   };
 
   /** Writes the row of a step: RUNNING, or over at once with the status given. */

@@ -17,6 +17,8 @@ export interface Operations {
   /** OPERATION_NOT_FOUND when there is no such row. */
   get(operationId: string): Promise<Operation>;
   list(filter: OperationFilter, page: PageRequest): Promise<Page<Operation>>;
+  /** More output can come: its command runs, or its last bytes are still being written. */
+  isRunning(operationId: string): boolean;
 }
 
 export interface StepRequest {
