@@ -10,34 +10,45 @@ import type { AnyHandler } from "./registration.ts";
 export interface Gate {
   /** Lets everyone who waits through, and all later calls. */
   open(): void;
+  /** Refuses everyone who waits, and all later calls. */
+  close(reason: Error): void;
   /** Resolves once open; throws STARTING_UP after `waitMs`, or the signal's reason. */
   pass(signal: AbortSignal): Promise<void>;
 }
 
 /** @param waitMs how long a call waits at most; default 30 s. */
 export function createGate(waitMs = 30_000): Gate {
-  const waiting = new Set<() => void>();
+  const waiting = new Set<(reason?: Error) => void>();
   let isOpen = false;
+  let closed: Error | undefined;
+  const settle = (reason?: Error) => {
+    for (const one of waiting) one(reason);
+    waiting.clear();
+  };
   return {
     open() {
       isOpen = true;
-      for (const letThrough of waiting) letThrough();
-      waiting.clear();
+      settle();
+    },
+    close(reason) {
+      closed = reason;
+      settle(reason);
     },
     async pass(signal) {
+      if (closed !== undefined) throw closed;
       if (isOpen) return;
       let timer: NodeJS.Timeout | undefined;
-      let letThrough = () => {};
+      let mine = (_reason?: Error) => {};
       const opened = new Promise<void>((resolve, reject) => {
-        letThrough = resolve;
-        waiting.add(resolve);
+        mine = (reason) => (reason === undefined ? resolve() : reject(reason));
+        waiting.add(mine);
         timer = setTimeout(() => reject(startingUp()), waitMs);
       });
       try {
         await createRace(signal)(opened);
       } finally {
         clearTimeout(timer);
-        waiting.delete(letThrough);
+        waiting.delete(mine);
       }
     },
   };

@@ -107,7 +107,7 @@ export async function createServer<S extends DescService>(
       health.setServing(true);
     },
     shutdown: (shutdownOptions) =>
-      shutDown({ health, calls, listeners, grpcTransports }, shutdownOptions),
+      shutDown({ health, gate, calls, listeners, grpcTransports }, shutdownOptions),
   };
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Calls } from "./calls.ts";
+import { type Calls, shuttingDown } from "./calls.ts";
+import type { Gate } from "./gate.ts";
 import type { GrpcTransport } from "./grpc.ts";
 import type { Health } from "./health.ts";
 import type { Listener } from "./listener.ts";
@@ -16,6 +17,7 @@ const FLUSH_MS = 250;
 export async function shutDown(
   parts: {
     readonly health: Health;
+    readonly gate: Gate;
     readonly calls: Calls;
     readonly listeners: readonly Listener[];
     readonly grpcTransports: readonly GrpcTransport[];
@@ -23,6 +25,7 @@ export async function shutDown(
   { graceMs = 10_000 }: ShutdownOptions = {},
 ): Promise<void> {
   parts.health.setServing(false);
+  parts.gate.close(shuttingDown());
   for (const listener of parts.listeners) listener.stopAccepting();
   await parts.calls.drain(graceMs);
   // After the calls: a session that is told to go away takes no new ones, and theirs are answered
