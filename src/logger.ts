@@ -4,5 +4,5 @@ export type { Logger } from "pino";
 
 /** Structured lines on standard error: standard output belongs to the ready line. */
 export function createLogger(level: string): Logger {
-  return pino({ level, base: undefined }, destination({ fd: 2, sync: true }));
+  return pino({ level, base: null }, destination({ fd: 2, sync: true }));
 }

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { isRuntimeError, type RuntimeError } from "../errors.ts";
-import type { Log } from "../logs/log.ts";
 import type { Logs } from "../logs/logs.ts";
 import type { Recording } from "../logs/recording.ts";
 import type { Instance } from "../supervisor/instance.ts";

@@ -1,17 +1,16 @@
-import { isAbsolute, relative } from "node:path";
 import { RuntimeError, type ServiceFailure } from "../errors.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Service, StopReceipt } from "../model/service.ts";
 import type { DesiredState, Workspace } from "../model/workspace.ts";
 import type { OngoingOperation } from "../operations/operations.ts";
+import { isInside } from "../workspaces/allowed-roots.ts";
 import { configuredSpecs } from "./configured-specs.ts";
 import type { ServicesCore } from "./core.ts";
 import { failedServices, failureOf } from "./failure.ts";
 import { type Claimant, joinOrStart } from "./join-or-start.ts";
-import { planService } from "./plan.ts";
+import { makePlans } from "./make-plans.ts";
 import type { ControlResult, EnsuredService, StartRequest, StopRequest } from "./services.ts";
 import { isOver } from "./state.ts";
-import { validateSpecs } from "./validate-spec.ts";
 import { usableWorkspace } from "./workspace-of.ts";
 
 /** Starts by a person or the orchestrator: what runs already is joined, nothing is leased. */
@@ -24,22 +23,8 @@ export async function startServices(
     request.services.length > 0
       ? { specs: request.services, field: "services" }
       : configuredSpecs(workspace, request.serviceNames);
-  validateSpecs(specs, field);
-  const plans = specs.map((spec, index) =>
-    planService(
-      spec,
-      {
-        workspace,
-        runId: "",
-        adapterEnv: request.adapterEnv,
-        defaultStopPolicy: core.settings.defaultStopPolicy,
-        identityKey: core.settings.identityKey,
-        ...(workspace.agent === undefined ? {} : { agent: workspace.agent }),
-        ...(workspace.issue === undefined ? {} : { issue: workspace.issue }),
-      },
-      `${field}[${index}]`,
-    ),
-  );
+  const { adapterEnv } = request;
+  const plans = await makePlans(core, { workspace, specs, field, runId: "", adapterEnv });
   const names = plans.map(({ name }) => name);
   const operation = await begin(core, workspace, "start", names, request.actor);
   const outcomes = await Promise.all(
@@ -170,12 +155,6 @@ function belongsTo(service: Service, workspace: Workspace): boolean {
   if (service.scopeType !== "PROJECT_WORKSPACE")
     return service.workspaceId === workspace.workspaceId;
   return workspace.worktreePath !== "" && isInside(service.cwd, workspace.worktreePath);
-}
-
-/** By path components: `/x/project` does not hold `/x/project-extended`. */
-function isInside(path: string, directory: string): boolean {
-  const way = relative(directory, path);
-  return way === "" || (!way.startsWith("..") && !isAbsolute(way));
 }
 
 async function workspaceOf(

@@ -4,6 +4,7 @@ import type { Logger } from "../logger.ts";
 import type { StopPolicy } from "../model/service-spec.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { Store } from "../store/store.ts";
+import type { AllowedRoots } from "../workspaces/allowed-roots.ts";
 import type { Launcher } from "./launcher.ts";
 import type { Registry } from "./registry.ts";
 
@@ -16,6 +17,7 @@ export interface ServicesCore {
   readonly launcher: Launcher;
   readonly runs: RunCalls;
   readonly operations: Operations;
+  readonly allowedRoots: AllowedRoots;
   readonly settings: ServiceSettings;
 }
 
@@ -23,9 +25,7 @@ export interface ServiceSettings {
   readonly nodeId: string;
   /** Keys the published reuse keys. */
   readonly identityKey: string;
-  readonly shell: string;
   readonly envPrefix: string;
-  readonly allowRoots: readonly string[];
   readonly defaultStopPolicy: StopPolicy;
   /** 0: never expires. */
   readonly defaultLeaseTtlMs: number;

@@ -8,29 +8,20 @@ import { configuredSpecs } from "./configured-specs.ts";
 import type { ServicesCore } from "./core.ts";
 import { failedServices } from "./failure.ts";
 import { type Claimant, type Joined, joinOrStart } from "./join-or-start.ts";
-import { type PlanContext, planService, type ServicePlan } from "./plan.ts";
+import { makePlans } from "./make-plans.ts";
+import type { ServicePlan } from "./plan.ts";
 import { readyComment } from "./ready-comment.ts";
 import { applyStopPolicy } from "./release.ts";
 import { runEnvironment } from "./run-environment.ts";
 import type { EnsureRequest, EnsureResult } from "./services.ts";
-import { validateSpecs } from "./validate-spec.ts";
 import { usableWorkspace } from "./workspace-of.ts";
 
 /** A run's services: joined or started in parallel, leased, waited for. */
 export async function ensure(core: ServicesCore, request: EnsureRequest): Promise<EnsureResult> {
   const workspace = await usableWorkspace(core.store, request.workspaceId);
   const { specs, field } = askedSpecs(request, workspace);
-  validateSpecs(specs, field);
-  const context: PlanContext = {
-    workspace,
-    runId: request.runId,
-    adapterEnv: request.adapterEnv,
-    defaultStopPolicy: core.settings.defaultStopPolicy,
-    identityKey: core.settings.identityKey,
-    ...present("agent", request.agent ?? workspace.agent),
-    ...present("issue", request.issue ?? workspace.issue),
-  };
-  const plans = specs.map((spec, index) => planService(spec, context, `${field}[${index}]`));
+  const { runId, agent, issue, adapterEnv } = request;
+  const plans = await makePlans(core, { workspace, specs, field, runId, agent, issue, adapterEnv });
 
   const call = core.runs.enter(request.runId);
   try {
@@ -185,8 +176,4 @@ function untilReleased<T>(work: Promise<T>, { released }: Claimant): Promise<T> 
     released.addEventListener("abort", stop, { once: true });
     work.then(resolve, reject).finally(() => released.removeEventListener("abort", stop));
   });
-}
-
-function present<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
 }

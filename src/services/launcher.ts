@@ -2,7 +2,8 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
-import type { Log, Logs } from "../logs/logs.ts";
+import type { Log } from "../logs/log.ts";
+import type { Logs } from "../logs/logs.ts";
 import type { Service } from "../model/service.ts";
 import type { Store } from "../store/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -40,8 +41,6 @@ export interface LauncherDependencies {
   /** `<data dir>/services` */
   readonly directory: string;
   readonly shell: string;
-  /** After a life is over and its files are closed. */
-  readonly onOver: (life: ServiceLife) => void;
 }
 
 export function createLauncher(deps: LauncherDependencies): Launcher {
@@ -133,7 +132,10 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
     const file = files.get(serviceId);
     if (file === undefined) return;
     const log = await file.open();
-    const recording = await log.record(instance, maxBytes ? { maxBytes } : {});
+    const recording = await log.record(instance, {
+      instanceDirectory: join(serviceDirectory(serviceId), "instances", String(instance)),
+      ...(maxBytes ? { maxBytes } : {}),
+    });
     file.stopRecording = () => recording.stop();
   }
 
@@ -142,9 +144,9 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
     files.delete(life.serviceId);
     ports.giveBack(life.serviceId);
     registry.remove(life);
-    void close(file)
-      .catch((err) => deps.log.warn({ err, service_id: life.serviceId }, "log not closed"))
-      .then(() => deps.onOver(life));
+    close(file).catch((err) =>
+      deps.log.warn({ err, service_id: life.serviceId }, "log not closed"),
+    );
   }
 
   async function readTarget(serviceId: string): Promise<ProbeTarget> {

@@ -1,8 +1,10 @@
 import type { Clock } from "../clock.ts";
 import type { ServiceFailure } from "../errors.ts";
-import type { Log } from "../logs/logs.ts";
+import type { Log } from "../logs/log.ts";
 import type { Service, ServiceExit, StopReceipt } from "../model/service.ts";
-import type { Exit, Instance, StopOutcome } from "../supervisor/supervisor.ts";
+import type { Exit } from "../supervisor/exit-status.ts";
+import type { Instance } from "../supervisor/instance.ts";
+import type { StopOutcome } from "../supervisor/stop.ts";
 import { exitedEarly, failureOf, failureOfError, notReady, type StartOutcome } from "./failure.ts";
 import { type Identity, identityOf } from "./identity.ts";
 import { outputTail } from "./output-tail.ts";

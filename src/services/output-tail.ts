@@ -1,4 +1,4 @@
-import type { Log } from "../logs/logs.ts";
+import type { Log } from "../logs/log.ts";
 
 const LINES = 20;
 const MAX_BYTES = 4 * 1024;

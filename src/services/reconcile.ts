@@ -8,6 +8,9 @@ export interface ReconcileResult {
   readonly strays: number;
 }
 
+/** An end whose leftovers take long to stop goes on behind the ready line. */
+const PATIENCE_MS = 1_000;
+
 /**
  * Each local service of this node that its row takes for living is looked at once: a process proven
  * to be ours goes on under its id, the end of one that is gone is written with its true exit.
@@ -22,10 +25,15 @@ export async function reconcile(core: ServicesCore): Promise<ReconcileResult> {
   const found = await Promise.all(
     rows.map(async (row) => {
       const outcome = await core.launcher.adopt(row);
-      if (outcome !== "adopted") await core.registry.get(row.serviceId)?.over;
+      const over = core.registry.get(row.serviceId)?.over;
+      if (outcome !== "adopted") await Promise.race([over, patience(core)]);
       return outcome;
     }),
   );
   const adopted = found.filter((outcome) => outcome === "adopted").length;
   return { reconciled: rows.length, adopted, stopped: rows.length - adopted, strays: 0 };
+}
+
+function patience({ clock }: ServicesCore): Promise<void> {
+  return new Promise((resolve) => clock.schedule(PATIENCE_MS, resolve));
 }

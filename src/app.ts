@@ -1,0 +1,251 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { WorkspaceRuntime } from "../gen/workspace/runtime/v1/workspace_runtime_pb.ts";
+import packageFacts from "../package.json" with { type: "json" };
+import { createSystemClock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import { createBaseEnvironment } from "./environment/base-environment.ts";
+import { encodeCursor } from "./events/cursor.ts";
+import { createHub } from "./events/hub.ts";
+import { watchChanges } from "./events/watch.ts";
+import { createRunCalls } from "./leases/run-calls.ts";
+import { createLogSources } from "./log-sources.ts";
+import type { Logger } from "./logger.ts";
+import { createLogs } from "./logs/logs.ts";
+import { createOperations } from "./operations/manager.ts";
+import { createCommandRunner } from "./operations/run-command.ts";
+import { loadOrCreateKey, writePrivateFile } from "./private-file.ts";
+import { createHandlers } from "./rpc/handlers.ts";
+import type { RuntimeInfo } from "./rpc/info-handlers.ts";
+import { createServer } from "./server/server.ts";
+import { loadToken } from "./server/token.ts";
+import type { ServicesCore } from "./services/core.ts";
+import { createIdleSweep } from "./services/idle.ts";
+import { createLauncher } from "./services/launcher.ts";
+import { createServices } from "./services/manager.ts";
+import { createPorts } from "./services/ports.ts";
+import { type ReconcileResult, reconcile } from "./services/reconcile.ts";
+import { createRegistry } from "./services/registry.ts";
+import { createServiceRecorder } from "./services/service-recorder.ts";
+import { openDataDirectory } from "./store/data-directory.ts";
+import { openStore } from "./store/store.ts";
+import { findPortOwners, portIsFree } from "./supervisor/listeners.ts";
+import { readLoginShell } from "./supervisor/login-shell.ts";
+import { canPunchHoles, punchHole } from "./supervisor/punch-hole.ts";
+import { createSupervisor } from "./supervisor/supervisor.ts";
+import { createAllowedRoots } from "./workspaces/allowed-roots.ts";
+import { createWorkspaces } from "./workspaces/manager.ts";
+
+export interface App {
+  /** What the ready line and `<data dir>/server.json` say. */
+  readonly ready: Ready;
+  /** Drains: streams are told to come back, calls in flight end, services keep running. */
+  close(): Promise<void>;
+}
+
+export interface Ready {
+  readonly address: string;
+  readonly socket: string;
+  readonly dataDir: string;
+  readonly pid: number;
+}
+
+/**
+ * The only place that knows all parts. The port answers reads at once; the promise resolves when the
+ * services that live are known and changes are let in.
+ * @throws RuntimeError or ConfigError that says what to do: nothing was changed then
+ */
+export async function startApp(config: Config, log: Logger): Promise<App> {
+  const clock = createSystemClock();
+  const startTime = clock.now();
+  const directory = openDataDirectory(config.dataDir);
+  const { installationId } = directory;
+  const closing = new AbortController();
+  const place = (name: string) => join(config.dataDir, name);
+  for (const name of ["services", "operations", "runtime"]) {
+    mkdirSync(place(name), { recursive: true, mode: 0o700 });
+  }
+
+  const hub = createHub();
+  const store = await openStore({
+    database:
+      config.databaseUrl === ""
+        ? { kind: "sqlite", path: place("store.db") }
+        : { kind: "postgres", url: config.databaseUrl },
+    nodeId: installationId,
+    clock,
+    onCommit: (changes) => hub.publish(changes),
+  });
+  const base = createBaseEnvironment({
+    environment: process.env,
+    passEnv: config.passEnv,
+    readLoginShell,
+  });
+  void base.warning().then((warning) => warning !== undefined && log.warn(warning));
+  const logs = createLogs({
+    clock,
+    onError: (message, error) => log.warn({ err: error }, message),
+    punchHole: (await canPunchHoles(config.dataDir)) ? punchHole : undefined,
+  });
+  const supervisor = await createSupervisor({
+    installationId,
+    runtimeDirectory: place("runtime"),
+    clock,
+    log,
+  });
+
+  const runs = createRunCalls();
+  const operations = createOperations({
+    store,
+    clock,
+    runner: createCommandRunner({
+      supervisor,
+      logs,
+      clock,
+      directory: place("operations"),
+      shell: config.shell,
+    }),
+  });
+  const workspaces = createWorkspaces({
+    store,
+    clock,
+    log,
+    operations,
+    runs,
+    baseEnv: () => base.get(),
+    settings: config,
+  });
+
+  const registry = createRegistry();
+  const ports = createPorts({
+    store,
+    range: config.portRange,
+    isFree: portIsFree,
+    listenerPids: async (port) => (await findPortOwners([port])).flatMap(({ pids }) => pids),
+  });
+  const core: ServicesCore = {
+    store,
+    clock,
+    log,
+    registry,
+    operations,
+    runs,
+    launcher: createLauncher({
+      clock,
+      log,
+      logs,
+      ports,
+      recorder: createServiceRecorder({ store, log, closing: closing.signal }),
+      registry,
+      store,
+      supervisor,
+      baseEnvironment: () => base.get(),
+      directory: place("services"),
+      shell: config.shell,
+    }),
+    allowedRoots: createAllowedRoots(config.allowRoots),
+    settings: {
+      nodeId: installationId,
+      identityKey: loadOrCreateKey(place("identity-key")),
+      envPrefix: config.envPrefix,
+      defaultStopPolicy: config.defaultStopPolicy,
+      defaultLeaseTtlMs: config.defaultLeaseTtlMs,
+    },
+  };
+  const idle = createIdleSweep(core);
+  const services = createServices(core, () => idle.wake());
+
+  let found: ReconcileResult | undefined;
+  const reconciled = Promise.withResolvers<void>();
+  const info = async (): Promise<RuntimeInfo> => ({
+    version: packageFacts.version,
+    nodeId: installationId,
+    installationId,
+    store: store.kind,
+    startTime,
+    reconcile: {
+      state: found === undefined ? "running" : "done",
+      ...(found ?? { reconciled: 0, adopted: 0, stopped: 0, strays: 0 }),
+      restarted: 0,
+      failed: 0,
+      failures: [],
+    },
+    counts: {
+      live_services: registry.all().length,
+      open_logs: logs.counts().open,
+      log_readers: logs.counts().readers,
+      file_watches: logs.counts().watchers,
+      status_watchers: hub.watchers,
+    },
+    limits: {
+      stop_proof_cgroup: Number(supervisor.capabilities().cgroup),
+      stop_proof_subreaper: Number(supervisor.capabilities().subreaper),
+      adoption: Number(supervisor.capabilities().adoption),
+    },
+  });
+  const socket = place("server.sock");
+  const server = await createServer({
+    service: WorkspaceRuntime,
+    handlers: createHandlers({
+      services,
+      workspaces,
+      operations,
+      logSources: createLogSources({
+        logs,
+        services,
+        registry,
+        operations,
+        reconciled: reconciled.promise,
+        servicesDirectory: place("services"),
+        operationsDirectory: place("operations"),
+      }),
+      watch: (options) => watchChanges({ ...options, source: store, hub, clock }),
+      cursorAt: (revision) => encodeCursor(store.generation, revision),
+      info,
+      clock,
+    }),
+    listen: config.listen,
+    socketPath: socket,
+    token: await loadToken(config.dataDir),
+    log,
+    ...(config.tlsCert === ""
+      ? {}
+      : {
+          tls: {
+            cert: config.tlsCert,
+            key: config.tlsKey,
+            ...(config.tlsClientCa === "" ? {} : { clientCa: config.tlsClientCa }),
+          },
+        }),
+  });
+
+  found = await reconcile(core);
+  reconciled.resolve();
+  idle.wake();
+  const ready: Ready = {
+    address: server.address,
+    socket,
+    dataDir: config.dataDir,
+    pid: process.pid,
+  };
+  writePrivateFile(place("server.json"), `${JSON.stringify(ready)}\n`);
+  server.ready();
+  log.info({ ...ready, ...found }, "ready");
+
+  return {
+    ready,
+    async close() {
+      rmSync(place("server.json"), { force: true });
+      await server.shutdown();
+      idle.close();
+      if (config.stopServicesOnExit) {
+        await Promise.all(registry.all().map((life) => life.stop("STOP_REQUESTED")));
+      }
+      closing.abort();
+      await supervisor.close();
+      await logs.close();
+      await store.close();
+      directory.release();
+    },
+  };
+}

@@ -1,0 +1,53 @@
+import { Command, Option } from "commander";
+import { startApp } from "../app.ts";
+import { loadConfig, settings, variableOf } from "../config.ts";
+import { createLogger } from "../logger.ts";
+
+/** `serve`: one server in the foreground, until SIGTERM or SIGINT. */
+export function serveCommand(): Command {
+  const command = new Command("serve")
+    .description("run the server")
+    .option("--config <FILE>", "JSON object with the settings below as keys");
+  for (const { flag, argument, repeatable, description } of settings) {
+    const name = `--${flag}${argument === undefined ? "" : ` <${argument}>`}`;
+    const option = new Option(name, `${description} [${variableOf(flag)}]`);
+    if (repeatable) option.argParser((value: string, all: string[] = []) => [...all, value]);
+    command.addOption(option);
+  }
+  return command.action(async () => {
+    // Commander calls --no-repo-hooks "repoHooks": what was given is read back under its flag.
+    const flags = Object.fromEntries(
+      [...settings.map(({ flag }) => flag), "config"].map((flag) => [flag, given(command, flag)]),
+    );
+    await serve(loadConfig(flags, process.env));
+  });
+}
+
+function given(command: Command, flag: string): string | boolean | string[] | undefined {
+  const option = command.options.find(({ long }) => long === `--${flag}`);
+  if (option === undefined) return undefined;
+  const name = option.attributeName();
+  if (command.getOptionValueSource(name) !== "cli") return undefined;
+  const value = command.getOptionValue(name);
+  return option.negate ? value === false : value;
+}
+
+async function serve(config: ReturnType<typeof loadConfig>): Promise<void> {
+  const log = createLogger(config.logLevel);
+  const app = await startApp(config, log);
+  const ended = Promise.withResolvers<void>();
+  let asked = false;
+  const end = (signal: NodeJS.Signals) => {
+    if (asked) return;
+    asked = true;
+    log.info({ signal }, "shutting down");
+    app.close().then(ended.resolve, ended.reject);
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+  // A terminal that closes takes its server's reader, not the server's services or callers.
+  process.on("SIGHUP", () => log.info("hangup ignored"));
+  process.stdout.write(`${JSON.stringify(app.ready)}\n`);
+  await ended.promise;
+  process.exit(0);
+}

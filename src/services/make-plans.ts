@@ -1,0 +1,44 @@
+import type { ServiceSpec } from "../model/service-spec.ts";
+import type { AgentRef, IssueRef, Workspace } from "../model/workspace.ts";
+import type { ServicesCore } from "./core.ts";
+import { planService, type ServicePlan } from "./plan.ts";
+import { validateSpecs } from "./validate-spec.ts";
+
+export interface PlanRequest {
+  readonly workspace: Workspace;
+  readonly specs: readonly ServiceSpec[];
+  /** The proto path of the specs, for what is wrong in one. */
+  readonly field: string;
+  /** "" for control. */
+  readonly runId: string;
+  /** Absent: the workspace's. */
+  readonly agent?: AgentRef | undefined;
+  readonly issue?: IssueRef | undefined;
+  readonly adapterEnv: Readonly<Record<string, string>>;
+}
+
+/**
+ * All specs of a call, checked and rendered before anything is done about one of them.
+ * @throws RuntimeError INVALID_FIELD, INVALID_TEMPLATE, PATH_NOT_ALLOWED
+ */
+export async function makePlans(
+  core: ServicesCore,
+  request: PlanRequest,
+): Promise<readonly ServicePlan[]> {
+  const { workspace, specs, field } = request;
+  validateSpecs(specs, field);
+  const agent = request.agent ?? workspace.agent;
+  const issue = request.issue ?? workspace.issue;
+  const context = {
+    workspace,
+    runId: request.runId,
+    adapterEnv: request.adapterEnv,
+    defaultStopPolicy: core.settings.defaultStopPolicy,
+    identityKey: core.settings.identityKey,
+    ...(agent === undefined ? {} : { agent }),
+    ...(issue === undefined ? {} : { issue }),
+  };
+  const plans = specs.map((spec, index) => planService(spec, context, `${field}[${index}]`));
+  await Promise.all(plans.map(({ cwd }) => core.allowedRoots.resolve(cwd)));
+  return plans;
+}
