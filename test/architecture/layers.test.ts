@@ -5,19 +5,20 @@ import { type Import, importsOf, readSource, typescriptFiles } from "./source-fi
 /** From the top down; a file imports from its own layer and from those below it. */
 const layers: readonly (readonly string[])[] = [
   ["main", "cli"],
-  ["app"],
+  ["app", "log-sources"],
   ["server"],
   ["rpc"],
   ["workspaces", "services", "leases", "operations"],
   ["git", "supervisor", "store"],
   ["logs", "events"],
   ["templates", "environment", "config"],
-  ["model", "errors", "clock", "logger"],
+  ["model", "errors", "clock", "logger", "private-file"],
 ];
 
 /** What only some parts may import; `client` stands beside the layers. */
 const reserved: readonly { what: RegExp; by: readonly string[] }[] = [
-  { what: /^gen\//, by: ["rpc", "server", "client", "cli"] },
+  // app.ts names the service that it serves.
+  { what: /^gen\//, by: ["app", "rpc", "server", "client", "cli"] },
   { what: /^(kysely|pg|node:sqlite)($|\/)/, by: ["store"] },
   { what: /^node:child_process$/, by: ["supervisor", "operations", "git", "cli"] },
   { what: /^commander$/, by: ["cli", "main"] },
