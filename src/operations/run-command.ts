@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { isRuntimeError, type RuntimeError } from "../errors.ts";
+import type { Log } from "../logs/log.ts";
 import type { Logs } from "../logs/logs.ts";
 import type { Recording } from "../logs/recording.ts";
 import type { Instance } from "../supervisor/instance.ts";
@@ -11,6 +12,7 @@ import type { CommandRequest } from "./operations.ts";
 /** Runs one command to its end, as a supervised process whose output is a log. */
 export interface CommandRunner {
   run(operationId: string, request: CommandRequest): Promise<CommandEnd>;
+  /** Whether its output may still grow. */
   isRunning(operationId: string): boolean;
 }
 
@@ -45,27 +47,26 @@ export function createCommandRunner(options: CommandRunnerOptions): CommandRunne
   return {
     isRunning: (operationId) => running.has(operationId),
     async run(operationId, request) {
-      running.add(operationId);
       const directory = join(options.directory, operationId);
       const instanceDirectory = join(directory, "process");
-      const log = await logs.open(directory);
+      running.add(operationId);
+      let log: Log | undefined;
       let recording: Recording | undefined;
       try {
+        log = await logs.open(directory);
         recording = await log.record(1, { maxBytes: OUTPUT_BYTES, instanceDirectory });
-        const end = await start().then(
-          (instance) => superviseToEnd(instance, request.timeoutMs ?? DEFAULT_TIMEOUT_MS),
-          (error: unknown) => {
-            if (!isRuntimeError(error)) throw error;
-            return { timedOut: false, spawnError: error };
-          },
-        );
+        const instance = await start();
+        const end = await superviseToEnd(instance, request.timeoutMs ?? DEFAULT_TIMEOUT_MS);
         return { ...end, ...(await excerpts(directory)) };
+      } catch (error) {
+        if (!isRuntimeError(error) || isRuntimeError(error, "SHUTTING_DOWN")) throw error;
+        return { timedOut: false, spawnError: error, ...(await excerpts(directory)) };
       } finally {
         await recording?.stop();
         // Before the wake: who waits for the end looks whether it has come.
         running.delete(operationId);
-        log.wake();
-        log.release();
+        log?.wake();
+        log?.release();
       }
 
       function start(): Promise<Instance> {

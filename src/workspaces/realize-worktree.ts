@@ -141,7 +141,7 @@ export async function realizeWorktree(
     }
     const created = survey.plan.action !== "reuse";
     outcome = { ...outcome, ...intended(survey) };
-    warnings.push(...survey.warnings, ...(await followBase(survey)));
+    warnings.push(...survey.warnings, ...repaired(survey), ...(await followBase(survey)));
     if (created) {
       warnings.push(
         ...(await copyFiles({
@@ -201,6 +201,12 @@ export async function realizeWorktree(
       branchCreated: plan.action === "create_branch" || (stored?.branchCreated ?? false),
       ...(base === undefined ? {} : { baseRef: base.ref, baseCommit: base.commit }),
     };
+  }
+
+  function repaired({ plan }: Survey): string[] {
+    if (plan.switchFrom === undefined) return [];
+    const from = plan.switchFrom === "" ? "a detached HEAD" : `"${plan.switchFrom}"`;
+    return [`Switched "${plan.path}" back from ${from} to "${branch}"`];
   }
 
   async function refuseHolders(worktree: string): Promise<void> {
