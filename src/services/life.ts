@@ -93,6 +93,8 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
   let launching: Promise<Instance | undefined> = Promise.resolve(undefined);
   let ending: Promise<StopReceipt> | undefined;
   let failure: ServiceFailure | undefined;
+  /** Of an early exit: its output is still being read, and belongs into what its callers are told. */
+  let lastWords: Promise<void> | undefined;
   let graceMs = stored.spec.stop?.graceMs ?? DEFAULT_GRACE_MS;
   let healthyAt = Number.NEGATIVE_INFINITY;
   let checking: Promise<Attempt> | undefined;
@@ -183,10 +185,7 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
         ending.catch(() => {});
         break;
       case "settle":
-        started.resolve({
-          ok: false,
-          failure: failure ?? failureOf(row, "SERVICE_STOPPED", "was stopped before it was ready"),
-        });
+        void Promise.resolve(lastWords).then(fail);
         over.resolve();
         deps.onOver(self);
         break;
@@ -217,14 +216,25 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
       probing.abort();
       const early = life.state === "STARTING";
       const exit = exitOf(ended, early);
-      const told = tell({ type: "exited", exit }, { exit, providerRef: "" });
-      if (early) {
-        await within(LAST_WORDS_MS, instance.drained);
-        failure = exitedEarly(row, exit, await outputTail(deps.openLog));
-        await told;
-        await within(SETTLED_SOON_MS, over.promise);
-        started.resolve({ ok: false, failure });
-      }
+      if (early) lastWords = hearLastWords(instance, exit);
+      await tell({ type: "exited", exit }, { exit, providerRef: "" });
+      if (!early) return;
+      await lastWords;
+      await within(SETTLED_SOON_MS, over.promise);
+      fail();
+    });
+  }
+
+  async function hearLastWords(instance: Instance, exit: ServiceExit): Promise<void> {
+    await within(LAST_WORDS_MS, instance.drained);
+    failure = exitedEarly(row, exit, await outputTail(deps.openLog));
+  }
+
+  /** Told once; a life that was ready has told its callers so before. */
+  function fail(): void {
+    started.resolve({
+      ok: false,
+      failure: failure ?? failureOf(row, "SERVICE_STOPPED", "was stopped before it was ready"),
     });
   }
 
