@@ -1,5 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
-import { Kysely, PostgresDialect } from "kysely";
+import { Kysely } from "kysely";
 import { RuntimeError } from "../errors.ts";
 import type { Dialect } from "./dialect.ts";
 import { postgresDialect, sqliteDialect } from "./dialect.ts";
@@ -7,6 +7,7 @@ import { NodeSqliteDialect } from "./node-sqlite-dialect.ts";
 import { createPostgresPool } from "./postgres-pool.ts";
 import { createPrivateFile } from "./private-file.ts";
 import type { Schema } from "./schema.ts";
+import { SchemaPostgresDialect } from "./schema-postgres-dialect.ts";
 import { fromSqlite } from "./store-errors.ts";
 
 /** Where the rows are kept. */
@@ -34,16 +35,22 @@ export function openDatabase(location: DatabaseLocation): Database {
   }
   const schema = location.schema ?? "workspace_runtime";
   const pool = createPostgresPool(location.url, schema);
-  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<Schema>({ dialect: new SchemaPostgresDialect(pool, schema) });
   return { db, dialect: postgresDialect, schema };
 }
+
+/** For whoever else opens the file, such as a backup. The wait stops the whole process: be short. */
+const BUSY_TIMEOUT_MS = 1_000;
 
 function openSqlite(path: string): DatabaseSync {
   let database: DatabaseSync | undefined;
   try {
     // SQLite gives its side files the mode of the database, and would make that world-readable.
     createPrivateFile(path);
-    database = new DatabaseSync(path, { timeout: 5_000, enableForeignKeyConstraints: true });
+    database = new DatabaseSync(path, {
+      timeout: BUSY_TIMEOUT_MS,
+      enableForeignKeyConstraints: true,
+    });
     database.exec("pragma journal_mode = wal; pragma synchronous = normal");
     return database;
   } catch (error) {

@@ -6,6 +6,7 @@ import type { Dialect } from "./dialect.ts";
 import { createMutex } from "./mutex.ts";
 import { lockRevision, writeChanges } from "./revision.ts";
 import type { Db } from "./schema.ts";
+import { storeUnavailable } from "./store-errors.ts";
 
 /** What queries run in: the store itself, or one of its transactions. */
 export interface Session {
@@ -30,6 +31,8 @@ export interface WriteSession extends Session {
 export interface RootSession extends Session {
   /** One consistent view of all tables, without holding writers off. */
   snapshot<T>(read: (session: Session) => Promise<T>): Promise<T>;
+  /** Waits for what is running; every later call fails with STORE_UNAVAILABLE. */
+  close(): Promise<void>;
 }
 
 export interface SessionOptions {
@@ -48,11 +51,13 @@ export function createSession(options: SessionOptions): RootSession {
   // `onCommit` hears of them in the order of their revisions.
   const writers = createMutex();
   const ambient = new AsyncLocalStorage<{ open: boolean }>();
+  let closed = false;
 
-  return { ...common, read, write, snapshot };
+  return { ...common, read, write, snapshot, close };
 
   async function read<T>(work: (db: Db) => Promise<T>): Promise<T> {
     refuseInside();
+    refuseClosed();
     return work(db);
   }
 
@@ -60,6 +65,7 @@ export function createSession(options: SessionOptions): RootSession {
     refuseInside();
     const release = await writers.acquire();
     try {
+      refuseClosed();
       const { result, changes } = await inside(() =>
         db.transaction().execute(async (trx) => {
           const tx = openWriteSession(trx, await lockRevision(trx, dialect));
@@ -77,6 +83,7 @@ export function createSession(options: SessionOptions): RootSession {
 
   async function snapshot<T>(work: (session: Session) => Promise<T>): Promise<T> {
     refuseInside();
+    refuseClosed();
     return inside(() =>
       db
         .transaction()
@@ -90,6 +97,17 @@ export function createSession(options: SessionOptions): RootSession {
           }),
         ),
     );
+  }
+
+  async function close(): Promise<void> {
+    const release = await writers.acquire();
+    closed = true;
+    release();
+    await db.destroy();
+  }
+
+  function refuseClosed(): void {
+    if (closed) throw storeUnavailable("the store is closed");
   }
 
   function openWriteSession(trx: Db, revision: number) {

@@ -64,6 +64,7 @@ export interface Store extends StoreQueries {
   transaction<T>(work: (tx: StoreQueries) => Promise<T>): Promise<T>;
   /** What a watch begins with: of one company, "" for all. */
   liveResources(companyId: string): Promise<LiveResources>;
+  /** Waits for what is running; every later call fails with STORE_UNAVAILABLE. */
   close(): Promise<void>;
 }
 
@@ -83,7 +84,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       generation: await readGeneration(session),
       transaction: (work) => session.write((tx) => work(createQueries(tx))),
       liveResources: (companyId) => readLiveResources(session, companyId),
-      close: () => database.db.destroy(),
+      close: () => session.close(),
     };
   } catch (error) {
     await database.db.destroy();
