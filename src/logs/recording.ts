@@ -75,8 +75,7 @@ export function startRecording(options: RecordingOptions): Recording {
     }
     state.wake();
     await state.index.flush();
-    trimmer?.check();
-    await trimmer?.idle();
+    await trimmer?.finish();
   };
   let stopped: Promise<void> | undefined;
   return {

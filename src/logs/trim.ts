@@ -9,8 +9,8 @@ export type PunchHole = (path: string, offset: number, length: number) => Promis
 export interface Trimmer {
   /** Begins to trim if there is a reason to and it has not begun. */
   check(): void;
-  /** Resolves when no trimming is under way. */
-  idle(): Promise<void>;
+  /** Resolves when there is no reason to trim any more. */
+  finish(): Promise<void>;
 }
 
 export interface TrimmerOptions {
@@ -32,20 +32,22 @@ export function createTrimmer({ state, maxBytes, punchHole, onError }: TrimmerOp
     STREAM_INDEXES.filter(
       (stream) => state.known.offsets[stream] - state.low[stream] > maxBytes + slack,
     );
+  const check = () => {
+    if (trimming !== undefined || failed || due().length === 0) return;
+    trimming = trimLog(state, due(), maxBytes, punchHole)
+      .catch((error) => {
+        failed = true;
+        onError("cannot trim a log: it grows without bound", error);
+      })
+      .finally(() => {
+        trimming = undefined;
+      });
+  };
   return {
-    check() {
-      if (trimming !== undefined || failed || due().length === 0) return;
-      trimming = trimLog(state, due(), maxBytes, punchHole)
-        .catch((error) => {
-          failed = true;
-          onError("cannot trim a log: it grows without bound", error);
-        })
-        .finally(() => {
-          trimming = undefined;
-        });
-    },
-    async idle() {
-      await trimming;
+    check,
+    async finish() {
+      // What grew while a hole was being punched is the reason for the next one.
+      for (check(); trimming !== undefined; check()) await trimming;
     },
   };
 }
