@@ -16,11 +16,13 @@ export function lockDirectory(directory: string): { release(): void } {
   const pidPath = join(directory, "server.pid");
   const lock = takeLock(directory, pidPath);
   writeFileSync(pidPath, `${process.pid}\n`, { mode: 0o600 });
-  return {
-    release() {
-      if (lock.isOpen) lock.close();
-    },
+  const release = () => {
+    process.off("exit", release);
+    if (lock.isOpen) lock.close();
   };
+  // Held by the process itself: a lock that nothing refers to is closed by the garbage collector.
+  process.on("exit", release);
+  return { release };
 }
 
 function takeLock(directory: string, pidPath: string): DatabaseSync {
@@ -29,7 +31,7 @@ function takeLock(directory: string, pidPath: string): DatabaseSync {
   try {
     createPrivateFile(path);
     lock = new DatabaseSync(path);
-    lock.exec("begin exclusive");
+    lock.exec("pragma journal_mode = memory; begin exclusive");
     return lock;
   } catch (error) {
     lock?.close();
