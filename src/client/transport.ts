@@ -1,10 +1,15 @@
-import { connect as connectTcp } from "node:net";
-import { type Duplex, Duplex as DuplexStream } from "node:stream";
+import { connect as connectTcp, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { connectionErrors } from "./connection-errors.ts";
-import { type LocateOptions, locateServer, locateToken, NoServerError } from "./locate.ts";
+import {
+  type LocateOptions,
+  type Location,
+  locateServer,
+  locateToken,
+  NoServerError,
+} from "./locate.ts";
 
 export interface TransportOptions extends LocateOptions {
   /** For an https address: authorities to trust besides the system's, and a certificate of one's own. */
@@ -26,49 +31,62 @@ const STREAM_WINDOW_BYTES = 1024 * 1024;
  * comes back on another port, or with another token, is found again.
  */
 export function createTransport(options: TransportOptions = {}): RuntimeTransport {
-  // Only a name for HTTP/2's :authority; the connection is made below.
-  const baseUrl = "http://localhost";
-  const sessionManager = new Http2SessionManager(
-    baseUrl,
-    { pingIntervalMs: 30_000, pingTimeoutMs: 15_000 },
-    {
-      createConnection: () => openConnection(options),
-      settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
-    },
-  );
+  const sessions = createSessions(options);
   const transport = createGrpcTransport({
-    baseUrl,
-    sessionManager,
+    baseUrl: sessions.authority,
+    sessionManager: sessions,
     // On a loopback, compressing logs costs more than it saves.
     acceptCompression: [],
     interceptors: [connectionErrors, authorize(options)],
   });
-  return { transport, close: () => sessionManager.abort() };
+  return { transport, close: () => sessions.abort() };
 }
 
-function openConnection(options: TransportOptions): Duplex {
+type Sessions = Pick<
+  Http2SessionManager,
+  "authority" | "request" | "notifyResponseByteRead" | "abort"
+>;
+
+function createSessions(options: TransportOptions): Sessions {
+  let location: Location | undefined;
+  const sessions = new Http2SessionManager(
+    // Only a name for HTTP/2's :authority; the connection is made below.
+    "http://localhost",
+    { pingIntervalMs: 30_000, pingTimeoutMs: 15_000 },
+    {
+      createConnection: () => openConnection(location ?? locateServer(options), options.tls),
+      settings: { initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
+    },
+  );
+  return {
+    authority: sessions.authority,
+    // Not in createConnection: the manager would never hear of what is thrown there.
+    async request(...call) {
+      location = locate(options);
+      return sessions.request(...call);
+    },
+    notifyResponseByteRead: (stream) => sessions.notifyResponseByteRead(stream),
+    abort: (reason) => sessions.abort(reason),
+  };
+}
+
+function locate(options: TransportOptions): Location {
   try {
-    const location = locateServer(options);
-    if (location.kind === "socket") return connectTcp({ path: location.path });
-    const { url } = location;
-    const host = url.hostname.replace(/^\[|\]$/g, "");
-    const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-    if (url.protocol === "http:") return connectTcp({ host, port });
-    return connectTls({ servername: host, ...options.tls, host, port, ALPNProtocols: ["h2"] });
+    return locateServer(options);
   } catch (error) {
-    return failed(error);
+    const code = error instanceof NoServerError ? Code.Unavailable : Code.InvalidArgument;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new ConnectError(message, code, undefined, undefined, error);
   }
 }
 
-/** http2.connect would let a throw escape to nobody: what cannot be found is a connection that fails. */
-function failed(error: unknown): Duplex {
-  const code = error instanceof NoServerError ? Code.Unavailable : Code.InvalidArgument;
-  const message = error instanceof Error ? error.message : String(error);
-  const stream = new DuplexStream({ read() {}, write() {} });
-  process.nextTick(() =>
-    stream.destroy(new ConnectError(message, code, undefined, undefined, error)),
-  );
-  return stream;
+function openConnection(location: Location, tls: TransportOptions["tls"]): Socket {
+  if (location.kind === "socket") return connectTcp({ path: location.path });
+  const { url } = location;
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
+  if (url.protocol === "http:") return connectTcp({ host, port });
+  return connectTls({ servername: host, ...tls, host, port, ALPNProtocols: ["h2"] });
 }
 
 function authorize(options: TransportOptions): Interceptor {
