@@ -69,7 +69,8 @@ export function createCgroups(installationId: string): Cgroups | undefined {
   return {
     create(name) {
       const path = join(base, name);
-      mkdirSync(path, { recursive: true });
+      mkdirSync(base, { recursive: true });
+      mkdirSync(path);
       return openCgroup(path);
     },
     close() {

@@ -225,6 +225,7 @@ export async function createInstance(
       hold,
       clock,
       signal,
+      mainHasExited: () => exit !== undefined,
       killAt: () => current.killAt,
       pause,
       busyPorts: () => findBusyPorts(current.ports, tree, platform),

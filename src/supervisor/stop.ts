@@ -24,6 +24,7 @@ export interface TreeEnding {
   readonly hold: Hold;
   readonly clock: Clock;
   readonly signal: NodeJS.Signals;
+  readonly mainHasExited: () => boolean;
   /** When to stop waiting for the tree's own end, by the monotonic clock; a joining caller may bring it forward. */
   readonly killAt: () => number;
   /** Resolves after so many milliseconds, or at once when something about the instance changes. */
@@ -39,7 +40,7 @@ const LONGEST_POLL_MS = 50;
 
 /** Asks the tree to end, waits out the grace, kills it, and does not believe it before it is proven. */
 export async function endTree(ending: TreeEnding): Promise<StopOutcome> {
-  const { hold, clock, signal, killAt, pause, busyPorts } = ending;
+  const { hold, clock, signal, mainHasExited, killAt, pause, busyPorts } = ending;
   const began = clock.monotonic();
   const seen = new Map<number, ProcessStat>();
   const signals: string[] = [];
@@ -90,12 +91,19 @@ export async function endTree(ending: TreeEnding): Promise<StopOutcome> {
   async function waitForEnd(first: readonly ProcessStat[]): Promise<readonly ProcessStat[]> {
     let remaining = first;
     let poll = FIRST_POLL_MS;
+    let orphansAsked = signal === "SIGTERM";
     for (;;) {
       remaining = remaining.filter((one) => findLive(one) !== undefined);
       if (remaining.length === 0) {
         remaining = await look();
         if (remaining.length === 0) return remaining;
         hold.ask(remaining, signal); // nobody passed it on to these
+      }
+      if (!orphansAsked && mainHasExited()) {
+        // What a shell put in the background ignores INT and QUIT; with the main process gone, TERM is for all.
+        orphansAsked = true;
+        remaining = await look();
+        if (hold.ask(remaining, "SIGTERM")) signals.push("SIGTERM");
       }
       const left = killAt() - clock.monotonic();
       if (left <= 0) return await look();
