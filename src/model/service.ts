@@ -87,7 +87,7 @@ export interface Service {
   readonly updateTime: number;
   readonly revision: number;
   readonly diagnosis?: Diagnosis;
-  /** As the caller gave it: templates unrendered, so that no adapter value stands in a row. */
+  /** As the caller gave it, templates unrendered; of its variables the names alone. */
   readonly spec: ServiceSpec;
 }
 

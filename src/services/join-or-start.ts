@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import { RuntimeError } from "../errors.ts";
 import type { Service } from "../model/service.ts";
+import type { ServiceSpec } from "../model/service-spec.ts";
 import type { StoreQueries } from "../store/store.ts";
 import type { ServicesCore } from "./core.ts";
 import { mayJoin } from "./identity.ts";
@@ -142,6 +143,12 @@ async function lease(tx: StoreQueries, row: Service, claimant: Claimant): Promis
   });
 }
 
+/** The store holds the names of a service's variables; values stand in the instance's own 0600 file. */
+function withoutValues(spec: ServiceSpec): ServiceSpec {
+  if (spec.env === undefined) return spec;
+  return { ...spec, env: Object.fromEntries(Object.keys(spec.env).map((name) => [name, ""])) };
+}
+
 function newRow(core: ServicesCore, plan: ServicePlan, claimant: Claimant): Service {
   const now = core.clock.now();
   const { workspace } = plan;
@@ -177,6 +184,6 @@ function newRow(core: ServicesCore, plan: ServicePlan, claimant: Claimant): Serv
     createTime: now,
     updateTime: now,
     revision: 0,
-    spec: plan.spec,
+    spec: withoutValues(plan.spec),
   };
 }

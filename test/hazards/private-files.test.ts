@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { eventually } from "../support/eventually.ts";
@@ -28,12 +28,22 @@ describe("hazard 39: what the data directory holds", () => {
     const names = entries().map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(["token", "identity-key", "store.db"]));
 
+    const secrets = holding("s3cret-value", server.dataDir);
+    expect(secrets.length).toBeGreaterThan(0);
+    expect(secrets.filter((name) => !name.includes("/instances/1/"))).toEqual([]);
+
     await server.client.stopServices({
       target: { case: "serviceId", value: services[0]?.serviceId ?? "" },
       force: true,
     });
-    const secrets = () =>
-      entries().filter(({ name }) => /instances\/1\/(run|env|environment)$/.test(name));
-    await eventually(() => secrets().length === 0);
+    await eventually(() => holding("s3cret-value", server.dataDir).length === 0);
   });
 });
+
+/** Files that hold the text anywhere. */
+function holding(text: string, directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((name) => {
+    const path = join(directory, name);
+    return statSync(path).isFile() && readFileSync(path).includes(text);
+  });
+}
