@@ -1,3 +1,5 @@
+import { appendFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { append, chunksOf, openLog, pull, startFollowing, textOf } from "./support/log-fixture.ts";
 
@@ -59,6 +61,18 @@ describe("following a log", () => {
     await written;
     const rest = await pull(batches, (all) => textOf(all, "STDOUT").endsWith("39%"));
     expect(chunksOf(rest).every(({ partial }) => partial)).toBe(true);
+  });
+
+  it("tells a loss before the bytes behind it, found in one look", async () => {
+    const { directory, logs, log } = await openLog();
+    await log.record(1);
+    const { batches } = await startFollowing(logs, directory);
+    await append(directory, "STDOUT", "before\n");
+    await pull(batches, (all) => textOf(all, "STDOUT") === "before\n");
+    appendFileSync(join(directory, "stdout.log.gaps"), "\n7 500\n");
+    appendFileSync(join(directory, "stdout.log"), "after\n");
+    const told = await pull(batches, (all) => textOf(all, "STDOUT") === "after\n");
+    expect(told.map(({ gap }) => gap?.bytes)).toEqual([500, undefined]);
   });
 
   it("sends a heartbeat when nothing happens", async () => {

@@ -2,12 +2,13 @@ import { describe, expect, it } from "vitest";
 import { createGrowthWatcher, type WatchDirectory } from "../../src/logs/growth-watcher.ts";
 import { createManualClock } from "./support/manual-clock.ts";
 
-function setUp(watch?: Partial<{ refuse: () => boolean }>) {
+function setUp(watch?: Partial<{ refuse: () => boolean; onWatch: () => void }>) {
   const clock = createManualClock();
   let event: (() => void) | undefined;
   let error: ((cause: unknown) => void) | undefined;
   const watchDirectory: WatchDirectory = (_directory, onEvent, onError) => {
     if (watch?.refuse?.()) throw Object.assign(new Error("no watch left"), { code: "ENOSPC" });
+    watch?.onWatch?.();
     event = onEvent;
     error = onError;
     return {
@@ -72,12 +73,13 @@ describe("growth watcher", () => {
   });
 
   it("finds what grew while the watch was being made", () => {
-    const watched = setUp();
+    let onWatch: () => void = () => undefined;
+    const watched = setUp({ onWatch: () => onWatch() });
     watched.fire();
-    watched.clock.advance(49);
-    watched.grow();
-    watched.clock.advance(1);
+    onWatch = watched.grow;
+    watched.clock.advance(50);
     expect(watched.grown).toBe(true);
+    expect(watched.counts().watchers).toBe(0);
   });
 
   it("finds within a second what no event told of", () => {

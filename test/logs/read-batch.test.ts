@@ -1,13 +1,18 @@
 import { appendFileSync } from "node:fs";
+import { truncate } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { type LogState, openLogState } from "../../src/logs/log-state.ts";
 import { createLogs } from "../../src/logs/logs.ts";
+import { readBatch } from "../../src/logs/read-batch.ts";
+import { resolveStart } from "../../src/logs/resolve-start.ts";
+import { punchHole } from "../../src/supervisor/punch-hole.ts";
 import {
   append,
-  bytesOf,
   chunksOf,
   openLog,
+  openLogs,
   readAll,
   temporaryDirectory,
   textOf,
@@ -121,10 +126,59 @@ describe("reading a log", () => {
     expect(batches.at(-1)?.gap).toEqual({ stream: "STDERR", bytes: 4096, reason: "LOST" });
   });
 
+  it("does not wait for the rest of a line behind which the other stream went on", async () => {
+    const directory = await temporaryDirectory();
+    const clock = createManualClock();
+    const logs = openLogs({ clock, watchDirectory: () => ({ close: () => undefined }) });
+    const log = await logs.open(directory);
+    await log.record(1);
+    await append(directory, "STDOUT", "password: ");
+    clock.advance(1000);
+    await append(directory, "STDERR", "timeout\n");
+    clock.advance(1000);
+    const batch = await log.read(await log.position(beginning), { tellRest: [false, false] });
+    expect(batch.chunks.map(({ bytes }) => bytes.toString())).toEqual(["password: ", "timeout\n"]);
+  });
+
+  it("throws away what it read of a part that was trimmed meanwhile", async () => {
+    const directory = await temporaryDirectory();
+    await append(directory, "STDOUT", `${"gone\n".repeat(2000)}kept\n`);
+    const state = await openState(directory);
+    const racing = beforeFirstRead(state, async () => {
+      await state.writeHead({ low: [10_000, 0] });
+      await punchHole(join(directory, "stdout.log"), 0, 8192);
+    });
+    const position = await resolveStart(state, beginning, [0, 1]);
+    const first = await readBatch(racing, position, [0, 1], 100_000, [true, true]);
+    expect(first.gap).toEqual({ stream: "STDOUT", bytes: 10_000, reason: "TRIMMED" });
+    const second = await readBatch(racing, first.position, [0, 1], 100_000, [true, true]);
+    expect(textOf([second], "STDOUT")).toBe("kept\n");
+  });
+
+  it("throws away what it read of a file that was cut and grew again meanwhile", async () => {
+    const directory = await temporaryDirectory();
+    await append(directory, "STDOUT", "one line\n");
+    const state = await openState(directory);
+    const racing = beforeFirstRead(state, async () => {
+      await truncate(join(directory, "stdout.log"), 0);
+      state.look(false);
+      await append(directory, "STDOUT", "quite another line\n");
+    });
+    const position = await resolveStart(state, beginning, [0, 1]);
+    await expect(readBatch(racing, position, [0, 1], 100_000, [true, true])).rejects.toMatchObject({
+      reason: "CURSOR_EXPIRED",
+    });
+  });
+
   it("gives every byte of each stream once and in order, whatever is written, recorded, restarted and asked for", async () => {
     const text = fc.oneof(
-      fc.string({ unit: "grapheme", maxLength: 30 }),
-      fc.constantFrom("\n", "line\n", "\n\n", "x".repeat(100), "ä\n"),
+      fc.string({ unit: "grapheme", maxLength: 30 }).map((string) => Buffer.from(string)),
+      fc
+        .constantFrom("\n", "line\n", "\n\n", "x".repeat(100), "ä\n")
+        .map((string) => Buffer.from(string)),
+      fc
+        .constantFrom([0xe2], [0xe2, 0x82], [0xac, 0x0a], [0xff])
+        .map((bytes) => Buffer.from(bytes)),
     );
     const step = fc.oneof(
       {
@@ -161,7 +215,7 @@ describe("reading a log", () => {
         let { cursor } = await opened.log.read(await opened.log.position(beginning), {
           maxBytes: 1,
         });
-        const written = { STDOUT: "", STDERR: "" };
+        const written: { stream: string; instance: number; text: Buffer }[] = [];
         const got: Awaited<ReturnType<typeof readAll>> = [];
         const read = async (maxBytes: number, tell: boolean) => {
           const position = await opened.log.position({ kind: "cursor", cursor });
@@ -173,7 +227,7 @@ describe("reading a log", () => {
         for (const each of steps) {
           if ("text" in each) {
             appendFileSync(join(directory, `${each.stream.toLowerCase()}.log`), each.text);
-            written[each.stream as "STDOUT"] += each.text;
+            written.push({ stream: each.stream, instance, text: each.text });
           } else if ("by" in each) clock.advance(each.by);
           else if ("maxBytes" in each) await read(each.maxBytes, each.tell);
           else if (each.kind === "instance") {
@@ -189,16 +243,17 @@ describe("reading a log", () => {
         while ((await read(50, true)).chunks.length > 0);
         await opened.logs.close();
 
-        expect(bytesOf(got, "STDOUT")).toEqual(Buffer.from(written.STDOUT));
-        expect(bytesOf(got, "STDERR")).toEqual(Buffer.from(written.STDERR));
         const chunks = chunksOf(got);
-        for (const { bytes, partial } of chunks) expect(bytes.at(-1) === 10).toBe(!partial);
         for (const stream of ["STDOUT", "STDERR"]) {
-          const own = chunks.filter((chunk) => chunk.stream === stream);
-          expect(own.map((chunk) => chunk.instance)).toEqual(
-            own.map((chunk) => chunk.instance).sort(),
-          );
+          for (let each = 1; each <= instance; each++) {
+            const own = (of: { stream: string; instance: number }) =>
+              of.stream === stream && of.instance === each;
+            expect(Buffer.concat(chunks.filter(own).map(({ bytes }) => bytes))).toEqual(
+              Buffer.concat(written.filter(own).map(({ text }) => text)),
+            );
+          }
         }
+        for (const { bytes, partial } of chunks) expect(bytes.at(-1) === 10).toBe(!partial);
         for (const { chunks } of got) {
           expect(chunks.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBeLessThanOrEqual(64);
         }
@@ -207,3 +262,28 @@ describe("reading a log", () => {
     );
   });
 });
+
+async function openState(directory: string): Promise<LogState> {
+  const state = await openLogState(directory, (_message, error) => {
+    throw error;
+  });
+  onTestFinished(() => state.close());
+  return state;
+}
+
+/** The same state, but for something that happens when the next read of stdout is already on its way. */
+function beforeFirstRead(state: LogState, happen: () => Promise<void>): LogState {
+  let happened = false;
+  const stdout = Object.create(state.outputs[0], {
+    read: {
+      value: async (...parameters: Parameters<(typeof state.outputs)[0]["read"]>) => {
+        if (!happened) {
+          happened = true;
+          await happen();
+        }
+        return await state.outputs[0].read(...parameters);
+      },
+    },
+  });
+  return Object.create(state, { outputs: { value: [stdout, state.outputs[1]] } });
+}
