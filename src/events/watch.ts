@@ -65,7 +65,7 @@ export async function* watchChanges(options: WatchOptions): AsyncGenerator<Watch
     // Who resumes and has missed nothing hears so at once.
     let lastMessage = from === undefined ? clock.monotonic() : Number.NEGATIVE_INFINITY;
     // A cursor may be of a state of the store that a backup has undone: only the store knows.
-    let isTailTrusted = false;
+    let isTailTrusted = from === undefined;
     while (!signal.aborted) {
       const tail = isTailTrusted ? hub.since(revision, limit) : undefined;
       const changes = tail ?? (await source.changes.since(revision, limit));
