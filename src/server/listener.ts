@@ -57,8 +57,16 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   if (serveHttp === undefined) throw new Error(`node:http has no listener for "${event}"`);
   server.off(event, serveHttp);
   server.on(event, (socket: Socket) => {
-    const handOn = (protocol: "http1" | "http2") =>
-      protocol === "http2" ? grpc.accept(socket) : serveHttp.call(server, socket);
+    const handOn = (protocol: "http1" | "http2") => {
+      if (protocol === "http1") {
+        serveHttp.call(server, socket);
+        return;
+      }
+      // node:http leaves its sockets half open at the peer's FIN, and node:http2 would never notice
+      // that a client's process has died.
+      socket.allowHalfOpen = false;
+      grpc.accept(socket);
+    };
     const { alpnProtocol } = socket as Partial<TLSSocket>;
     if (alpnProtocol === "h2") handOn("http2");
     else if (alpnProtocol === "http/1.1") handOn("http1");

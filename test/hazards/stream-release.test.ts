@@ -117,6 +117,8 @@ describe("a gRPC stream is released", () => {
   it("when the client cancels it while the server is blocked on flow control", async () => {
     const { server, source, blocked, released } = await streamingServer();
     const { call } = openGrpc(server.address, loudRequest);
+    // The library's client takes everything until it is first read from.
+    call.once("data", () => call.pause());
     await blocked();
     expect(source.held.size).toBe(1);
     call.cancel();
