@@ -3,6 +3,7 @@ import { truncate } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { LogPosition } from "../../src/logs/log-position.ts";
 import { type LogState, openLogState } from "../../src/logs/log-state.ts";
 import { createLogs } from "../../src/logs/logs.ts";
 import { readBatch } from "../../src/logs/read-batch.ts";
@@ -74,6 +75,23 @@ describe("reading a log", () => {
     const batches = await readAll(log, await log.position(beginning), { streams: ["STDERR"] });
     expect(chunksOf(batches).map(({ stream }) => stream)).toEqual(["STDERR"]);
     expect(batches.at(-1)?.position.offsets).toEqual([0, 4]);
+  });
+
+  it("can go on with other streams from the same position", async () => {
+    const { directory, log } = await openLog();
+    for (const instance of [1, 2, 3]) {
+      const recording = await log.record(instance);
+      await append(directory, "STDOUT", `out ${instance}\n`);
+      await append(directory, "STDERR", `err ${instance}\n`);
+      await recording.stop();
+    }
+    const errors = await readAll(log, await log.position(beginning), { streams: ["STDERR"] });
+    const rest = await readAll(log, errors.at(-1)?.position as LogPosition);
+    expect(chunksOf(rest).map(({ instance, bytes }) => `${instance} ${bytes}`)).toEqual([
+      "1 out 1\n",
+      "2 out 2\n",
+      "3 out 3\n",
+    ]);
   });
 
   it("gives times from the files and instances from the recordings", async () => {
