@@ -3,8 +3,9 @@ import type { Clock } from "../clock.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Store } from "../store/store.ts";
+import { describeFailure } from "./describe-failure.ts";
 import type { OngoingOperation, Operations, StepRequest } from "./operations.ts";
-import { type CommandRunner, describeFailure } from "./run-command.ts";
+import { type CommandEnd, type CommandRunner, DEFAULT_TIMEOUT_MS } from "./run-command.ts";
 
 export interface OperationsOptions {
   readonly store: Store;
@@ -13,23 +14,22 @@ export interface OperationsOptions {
 }
 
 export function createOperations({ store, clock, runner }: OperationsOptions): Operations {
+  /** Ends of commands that an earlier server began, by workspace. */
+  const inherited = new Map<string, Promise<unknown>>();
+
   return {
     async run(request) {
+      const { command, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
       const { operationId } = await insert(request);
-      const outcome = await runner.run(operationId, request);
-      const failure = describeFailure(request, outcome);
+      const end = await runner.run(operationId, request);
+      const failure = describeFailure(command, end, timeoutMs);
       const operation = await update(operationId, {
         status: failure === undefined ? "SUCCEEDED" : "FAILED",
         message: failure ?? request.message,
-        exitCode: outcome.exit?.code,
-        stdoutExcerpt: outcome.stdout.text,
-        stdoutBytes: outcome.stdout.bytes,
-        stderrExcerpt: outcome.stderr.text,
-        stderrBytes: outcome.stderr.bytes,
-        endTime: clock.now(),
+        ...factsOf(end),
       });
-      const { spawnError, timedOut } = outcome;
-      const signal = outcome.exit?.signal;
+      const { spawnError, timedOut } = end;
+      const signal = end.exit?.signal;
       return {
         operation,
         timedOut,
@@ -46,7 +46,45 @@ export function createOperations({ store, clock, runner }: OperationsOptions): O
     },
     list: (filter, page) => store.operations.list(filter, page),
     isRunning: (operationId) => runner.isRunning(operationId),
+    async recover(nodeId) {
+      const running = await store.operations.listRunning(nodeId);
+      await Promise.all(running.map((operation) => recoverOne(operation)));
+    },
+    async settled(workspaceId) {
+      await inherited.get(workspaceId);
+    },
   };
+
+  /** Resolves once it is known whether the command lives; its outcome is written when it ends. */
+  async function recoverOne({ operationId, workspaceId, command }: Operation): Promise<void> {
+    const { isLiving, end } = await runner.resume(operationId);
+    const written = end.then((facts) => {
+      const failure = describeFailure(command, facts, DEFAULT_TIMEOUT_MS);
+      return update(operationId, {
+        ...(isLiving
+          ? { status: failure === undefined ? "SUCCEEDED" : "FAILED", message: failure ?? "" }
+          : { status: "INTERRUPTED", message: "The server ended while this was going on" }),
+        ...factsOf(facts),
+      });
+    });
+    if (!isLiving) {
+      await written;
+      return;
+    }
+    const settled = Promise.allSettled([inherited.get(workspaceId), written]);
+    inherited.set(workspaceId, settled);
+  }
+
+  function factsOf({ exit, stdout, stderr }: CommandEnd) {
+    return {
+      exitCode: exit?.code,
+      stdoutExcerpt: stdout.text,
+      stdoutBytes: stdout.bytes,
+      stderrExcerpt: stderr.text,
+      stderrBytes: stderr.bytes,
+      endTime: clock.now(),
+    };
+  }
 
   /** Writes the row of a step: RUNNING, or over at once with the status given. */
   function insert(request: StepRequest, over?: Pick<Operation, "status">): Promise<Operation> {

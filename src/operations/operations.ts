@@ -19,6 +19,13 @@ export interface Operations {
   list(filter: OperationFilter, page: PageRequest): Promise<Page<Operation>>;
   /** More output can come: its command runs, or its last bytes are still being written. */
   isRunning(operationId: string): boolean;
+  /**
+   * Once, at start-up: what this node left RUNNING and whose process is gone becomes INTERRUPTED; a
+   * command that still runs goes on to its own outcome.
+   */
+  recover(nodeId: string): Promise<void>;
+  /** Resolves when no command of an earlier server is at work in the workspace. */
+  settled(workspaceId: string): Promise<void>;
 }
 
 export interface StepRequest {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { isRuntimeError, type RuntimeError } from "../errors.ts";
@@ -12,6 +13,8 @@ import type { CommandRequest } from "./operations.ts";
 /** Runs one command to its end, as a supervised process whose output is a log. */
 export interface CommandRunner {
   run(operationId: string, request: CommandRequest): Promise<CommandEnd>;
+  /** Goes on with a command that an earlier server began. */
+  resume(operationId: string): Promise<ResumedCommand>;
   /** Whether its output may still grow. */
   isRunning(operationId: string): boolean;
 }
@@ -25,8 +28,14 @@ export interface CommandEnd {
   readonly stderr: Excerpt;
 }
 
+export interface ResumedCommand {
+  /** It still runs: `end` comes when it has ended, at the latest when its time is up. */
+  readonly isLiving: boolean;
+  readonly end: Promise<CommandEnd>;
+}
+
 export interface CommandRunnerOptions {
-  readonly supervisor: Pick<Supervisor, "start">;
+  readonly supervisor: Pick<Supervisor, "start" | "adopt">;
   readonly logs: Logs;
   readonly clock: Clock;
   /** Each operation has its own directory in it: the log, and beside it the process's files. */
@@ -35,7 +44,7 @@ export interface CommandRunnerOptions {
   readonly shell: string;
 }
 
-const DEFAULT_TIMEOUT_MS = 10 * 60_000;
+export const DEFAULT_TIMEOUT_MS = 10 * 60_000;
 /** Between asking a command that took too long to end, and ending it. */
 const GRACE_MS = 2_000;
 /** Of each stream. */
@@ -44,45 +53,66 @@ const OUTPUT_BYTES = 16 * 1024 * 1024;
 export function createCommandRunner(options: CommandRunnerOptions): CommandRunner {
   const { supervisor, logs, clock, shell } = options;
   const running = new Set<string>();
+  const directoryOf = (operationId: string) => join(options.directory, operationId);
+  const processOf = (operationId: string) => join(directoryOf(operationId), "process");
+
   return {
     isRunning: (operationId) => running.has(operationId),
-    async run(operationId, request) {
-      const directory = join(options.directory, operationId);
-      const instanceDirectory = join(directory, "process");
-      running.add(operationId);
-      let log: Log | undefined;
-      let recording: Recording | undefined;
-      try {
-        log = await logs.open(directory);
-        recording = await log.record(1, { maxBytes: OUTPUT_BYTES, instanceDirectory });
-        const instance = await start();
-        const end = await superviseToEnd(instance, request.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-        return { ...end, ...(await excerpts(directory)) };
-      } catch (error) {
-        if (!isRuntimeError(error) || isRuntimeError(error, "SHUTTING_DOWN")) throw error;
-        return { timedOut: false, spawnError: error, ...(await excerpts(directory)) };
-      } finally {
-        await recording?.stop();
-        // Before the wake: who waits for the end looks whether it has come.
-        running.delete(operationId);
-        log?.wake();
-        log?.release();
-      }
-
-      function start(): Promise<Instance> {
-        const { process, cwd, env } = request;
-        return supervisor.start({
+    run: (operationId, request) =>
+      recorded(operationId, async () => {
+        const { process, cwd, env, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
+        const instance = await supervisor.start({
           instanceId: operationId,
-          directory: instanceDirectory,
-          logsDirectory: directory,
+          directory: processOf(operationId),
+          logsDirectory: directoryOf(operationId),
           cwd,
           command: process.kind === "command" ? { ...process, shell } : process,
           env,
           stdin: "NULL",
         });
+        return await superviseToEnd(instance, timeoutMs);
+      }),
+    async resume(operationId) {
+      if (!existsSync(processOf(operationId))) {
+        return { isLiving: false, end: recorded(operationId, async () => ({ timedOut: false })) };
       }
+      const adoption = await supervisor.adopt(processOf(operationId));
+      const end = recorded(operationId, async () =>
+        adoption.kind === "living" || adoption.kind === "ended"
+          ? await superviseToEnd(adoption.instance, DEFAULT_TIMEOUT_MS)
+          : { timedOut: false },
+      );
+      return { isLiving: adoption.kind === "living", end };
     },
   };
+
+  /** Indexes the output while `work` goes on; a command that cannot be started is an outcome. */
+  async function recorded(
+    operationId: string,
+    work: () => Promise<Omit<CommandEnd, "stdout" | "stderr">>,
+  ): Promise<CommandEnd> {
+    const directory = directoryOf(operationId);
+    let log: Log | undefined;
+    let recording: Recording | undefined;
+    running.add(operationId);
+    try {
+      log = await logs.open(directory);
+      recording = await log.record(1, {
+        maxBytes: OUTPUT_BYTES,
+        instanceDirectory: processOf(operationId),
+      });
+      return { ...(await work()), ...(await excerpts(directory)) };
+    } catch (error) {
+      if (!isRuntimeError(error) || isRuntimeError(error, "SHUTTING_DOWN")) throw error;
+      return { timedOut: false, spawnError: error, ...(await excerpts(directory)) };
+    } finally {
+      await recording?.stop();
+      // Before the wake: who waits for the end looks whether it has come.
+      running.delete(operationId);
+      log?.wake();
+      log?.release();
+    }
+  }
 
   /** Until its main process has ended, nothing of its tree lives and its output is complete. */
   async function superviseToEnd(instance: Instance, timeoutMs: number) {
@@ -104,18 +134,4 @@ async function excerpts(directory: string): Promise<Pick<CommandEnd, "stdout" | 
     readExcerpt(join(directory, "stderr.log")),
   ]);
   return { stdout, stderr };
-}
-
-/** Why a command's operation failed, for people; undefined when it succeeded. */
-export function describeFailure(request: CommandRequest, end: CommandEnd): string | undefined {
-  const { exit, spawnError, timedOut } = end;
-  const shown = `Command "${request.command}"`;
-  if (spawnError !== undefined) return `${shown} could not be started: ${spawnError.message}`;
-  if (timedOut) {
-    return `${shown} timed out after ${(request.timeoutMs ?? DEFAULT_TIMEOUT_MS) / 1000} s`;
-  }
-  if (exit?.code === 0) return undefined;
-  if (exit?.code !== undefined) return `${shown} failed with exit code ${exit.code}`;
-  if (exit?.signal !== undefined) return `${shown} was ended by ${exit.signal}`;
-  return `${shown} ended and its exit status is lost`;
 }

@@ -1,5 +1,5 @@
-import { dirname } from "node:path";
 import type { Clock } from "../clock.ts";
+import { isRuntimeError, RuntimeError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import type { Repository } from "../git/repository.ts";
 import type { Operation } from "../model/operation.ts";
@@ -10,18 +10,20 @@ import type { AllowedRoots } from "./allowed-roots.ts";
 import { workspaceVariables } from "./command-env.ts";
 import { copyFiles } from "./copy-files.ts";
 import { fetchBase } from "./fetch-base.ts";
+import { followBase } from "./follow-base.ts";
 import { excludeFromStatus } from "./git-exclude.ts";
 import type { GitOperation, OperationContext } from "./git-operation.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import { inUse } from "./place.ts";
 import { decideProvision } from "./provision.ts";
+import { createRowDraft } from "./row-draft.ts";
 import { runProvision } from "./run-provision.ts";
-import { type Outcome, saveWorkspace } from "./save.ts";
+import type { Outcome } from "./save.ts";
 import { type Survey, surveyWorktree } from "./survey.ts";
 import type { Wanted } from "./wanted.ts";
 import type { RealizeRequest } from "./workspaces.ts";
-import { carryOut, changesNothing, fastForward, lookAfterFailure } from "./worktree.ts";
-import { worktreeParent, worktreePath } from "./worktree-path.ts";
+import { carryOut, changesNothing, lookAfterFailure, type WorktreeWork } from "./worktree.ts";
+import { type WorktreeParent, worktreeParent, worktreePath } from "./worktree-path.ts";
 
 export interface WorktreeDependencies {
   readonly store: Store;
@@ -65,148 +67,58 @@ export async function realizeWorktree(
   const { git, roots, store, clock, repositories, settings } = dependencies;
   const { request, wanted, workspaceId, stored, repository, branch, context } = order;
   const strategy = wanted.gitWorktree ?? {};
-  const parent = worktreeParent(
-    repository.root,
-    strategy.worktreeParentDir ?? "",
-    settings.worktreeDir,
-  );
-  const path = stored?.directoryCreated
-    ? await roots.resolve(stored.worktreePath)
-    : await worktreePath(parent.path, branch, roots);
+  const { parent, path } = await chooseDirectory();
   const askedBase = strategy.baseRef || wanted.repoRef;
   const question = { repository, branch, path, askedBase, isBaseStored: isBaseStored(order) };
   const operations: Operation[] = [];
   const warnings: string[] = [];
-
-  const located = {
-    cwd: path,
-    worktreePath: path,
-    repoRoot: repository.root,
-    gitCommonDir: repository.commonDir,
-    branchName: branch,
-  };
-  let outcome: Outcome & { provisionPending: boolean } = {
-    ...located,
-    state: "PROVISIONING",
-    provisionPending: stored?.provisionPending ?? true,
-    directoryCreated: stored?.directoryCreated ?? false,
-    branchCreated: stored?.branchCreated ?? false,
-  };
-  let hasBegun = false;
-  const save = (changes: Partial<Outcome>) => {
-    outcome = { ...outcome, ...changes };
-    return saveWorkspace(store, clock.now(), workspaceId, wanted, outcome);
-  };
-  const begin = async (changes: Partial<Outcome>) => {
-    const workspace = await save({ state: "PROVISIONING", ...changes });
-    hasBegun = true;
-    order.begun(workspace);
-  };
-  const commandEnv = (facts: Outcome, isFresh: boolean) => ({
-    ...request.commandEnv,
-    ...workspaceVariables(settings.envPrefix, { ...EMPTY_FACTS, ...wanted, ...facts }, isFresh),
+  const row = createRowDraft({
+    ...{ store, clock, workspaceId, wanted, begun: order.begun },
+    facts: {
+      cwd: path,
+      worktreePath: path,
+      repoRoot: repository.root,
+      gitCommonDir: repository.commonDir,
+      branchName: branch,
+      provisionPending: stored?.provisionPending ?? true,
+      directoryCreated: stored?.directoryCreated ?? false,
+      branchCreated: stored?.branchCreated ?? false,
+    },
   });
 
   let survey: Survey | undefined;
   try {
     await refuseHolders(path);
-    if (strategy.fetchBase) {
-      await begin({});
-      const fetched = await repositories.run(repository.commonDir, () =>
-        fetchBase(git, dependencies.gitOperation, {
-          repository,
-          askedBase,
-          context,
-          env: commandEnv(outcome, false),
-        }),
-      );
-      if (fetched.operation !== undefined) operations.push(fetched.operation);
-      if (fetched.warning !== undefined) warnings.push(fetched.warning);
-    }
-
+    await dependencies.operations.settled(workspaceId);
+    if (strategy.fetchBase) await fetch();
     const turns = repositories.turns(repository.commonDir);
     survey = await surveyWorktree(git, roots, question);
-    if (survey.plan.path !== path) await refuseHolders(survey.plan.path);
-    if (changesNothing(survey.plan)) {
-      operations.push(...(await carryOut(dependencies, workOf(survey))));
-    } else {
-      await begin(intended(survey));
-      if (parent.isDefault) await excludeFromStatus(repository, parent.path);
-      await repositories.run(repository.commonDir, async () => {
-        if (repositories.turns(repository.commonDir) !== turns) {
-          survey = await surveyWorktree(git, roots, question);
-        }
-        operations.push(...(await carryOut(dependencies, workOf(survey as Survey))));
-      });
-    }
+    await refuseHolders(survey.plan.path);
+    survey = await make(survey, turns);
+    await follow(survey);
     const created = survey.plan.action !== "reuse";
-    outcome = { ...outcome, ...intended(survey) };
-    warnings.push(...survey.warnings, ...repaired(survey), ...(await followBase(survey)));
-    if (created) {
-      warnings.push(
-        ...(await copyFiles({
-          from: repository.gitCwd === repository.root ? repository.root : wanted.baseCwd,
-          to: survey.plan.path,
-          patterns: strategy.copyFiles ?? [],
-          exceptBelow: dirname(survey.plan.path),
-        })),
-      );
-    }
-
+    if (created) await copy(survey.plan.path);
     const isFresh = created || (stored?.provisionPending ?? false);
-    const decision = await decideProvision({
-      strategy,
-      worktreePath: survey.plan.path,
-      isFresh,
-      lastFingerprint: stored?.provisionFingerprint ?? "",
-    });
-    if (decision.isDue) {
-      await begin({ provisionPending: true });
-      operations.push(
-        await runProvision(dependencies, {
-          strategy,
-          context,
-          env: commandEnv(outcome, isFresh),
-          place: { repoRoot: repository.root, worktreePath: survey.plan.path, branchName: branch },
-          isFresh,
-        }),
-      );
-    }
-    const workspace = await save({
-      state: "ACTIVE",
-      stateMessage: "",
+    const { provisioned, fingerprint } = await provision(survey.plan.path, isFresh);
+    const workspace = await row.finish({
       warnings,
       provisionPending: false,
-      provisionFingerprint: decision.fingerprint,
+      provisionFingerprint: fingerprint,
     });
-    return { workspace, created, operations, provisioned: decision.isDue };
+    return { workspace, created, operations, provisioned };
   } catch (error) {
-    if (hasBegun) await fail(error as Error);
+    // A server that ends leaves the row as it is: the next realize goes on from there.
+    if (!isRuntimeError(error, "SHUTTING_DOWN")) await row.fail(error as Error, remains);
     throw error;
   }
 
-  function workOf({ plan, base }: Survey) {
-    return { repository, branch, plan, context, ...(base === undefined ? {} : { base }) };
-  }
-
-  /** What the row says once the plan is carried out; written before it is. */
-  function intended({ plan, base }: Survey): Partial<Outcome> & { provisionPending: boolean } {
-    const makes = plan.action !== "reuse";
-    const isSame = stored?.worktreePath === plan.path;
-    return {
-      cwd: plan.path,
-      worktreePath: plan.path,
-      provisionPending: makes || outcome.provisionPending,
-      directoryCreated: makes || (isSame && (stored?.directoryCreated ?? false)),
-      branchCreated: plan.action === "create_branch" || (stored?.branchCreated ?? false),
-      ...(base === undefined ? {} : { baseRef: base.ref, baseCommit: base.commit }),
-    };
-  }
-
-  function repaired({ plan }: Survey): string[] {
-    if (plan.switchFrom === undefined) return [];
-    const from = plan.switchFrom === "" ? "a detached HEAD" : `"${plan.switchFrom}"`;
-    return [`Switched "${plan.path}" back from ${from} to "${branch}"`];
+  async function chooseDirectory(): Promise<{ parent: WorktreeParent; path: string }> {
+    const requested = strategy.worktreeParentDir ?? "";
+    const parent = worktreeParent(repository.root, requested, settings.worktreeDir);
+    const path = stored?.directoryCreated
+      ? await roots.resolve(stored.worktreePath)
+      : await worktreePath(parent.path, branch, roots);
+    return { parent, path };
   }
 
   async function refuseHolders(worktree: string): Promise<void> {
@@ -215,50 +127,135 @@ export async function realizeWorktree(
     if (other !== undefined) throw inUse(other, wanted.companyId);
   }
 
-  /** A reused worktree whose base moved on: brought along where nobody can miss anything, else told. */
-  async function followBase(found: Survey): Promise<string[]> {
-    const { base, plan } = found;
-    const { ahead = 0, behind = 0 } = plan.distance ?? {};
-    if (base === undefined || behind === 0) return [];
-    if (ahead === 0 && stored?.branchCreated && !(await isHeldByOthers())) {
-      const work = { repository, branch, plan, context, base };
-      const moved = await repositories.run(repository.commonDir, () =>
-        fastForward(dependencies, work),
-      );
-      if (moved !== undefined) {
-        operations.push(moved);
-        return [];
-      }
+  async function fetch(): Promise<void> {
+    await row.begin();
+    const env = commandEnv(row.facts, false);
+    const { operation, warning } = await repositories.run(repository.commonDir, () =>
+      fetchBase(git, dependencies.gitOperation, { repository, askedBase, context, env }),
+    );
+    if (operation !== undefined) operations.push(operation);
+    if (warning !== undefined) warnings.push(warning);
+  }
+
+  /** Carries out what was found to be needed; looks again if somebody wrote meanwhile. */
+  async function make(found: Survey, turns: number): Promise<Survey> {
+    let current = found;
+    if (changesNothing(found.plan)) {
+      operations.push(...(await carryOut(dependencies, workOf(found))));
+    } else {
+      await row.begin(intended(found));
+      await repositories.run(repository.commonDir, async () => {
+        if (repositories.turns(repository.commonDir) !== turns) {
+          current = await surveyWorktree(git, roots, question);
+        }
+        if (current.plan.switchFrom !== undefined) await refuseRepairUnderOthers(current);
+        if (parent.isDefault) await excludeFromStatus(repository, parent.path);
+        operations.push(...(await carryOut(dependencies, workOf(current))));
+      });
     }
-    return [`${branch} is behind ${base.ref} by ${behind} commit(s)`];
+    row.note(intended(current));
+    warnings.push(...current.warnings);
+    if (current.plan.switchFrom !== undefined) {
+      const from =
+        current.plan.switchFrom === "" ? "a detached HEAD" : `"${current.plan.switchFrom}"`;
+      warnings.push(`Switched "${current.plan.path}" back from ${from} to "${branch}"`);
+    }
+    return current;
   }
 
-  async function isHeldByOthers(): Promise<boolean> {
-    const holders = await store.leases.holdersOfWorkspace(workspaceId);
-    return holders.some((lease) => lease.runId !== request.runId);
+  async function follow({ base, plan }: Survey): Promise<void> {
+    if (base === undefined || plan.distance === undefined) return;
+    const mayMove = stored?.branchCreated === true && (await otherHolders()).length === 0;
+    const work = { repository, branch, base, plan, context };
+    const { operation, warning } = await followBase(dependencies, work, mayMove, (move) =>
+      repositories.run(repository.commonDir, move),
+    );
+    if (operation !== undefined) operations.push(operation);
+    if (warning !== undefined) warnings.push(warning);
   }
 
-  async function fail(error: Error): Promise<void> {
-    const made =
-      survey === undefined
-        ? undefined
-        : await lookAfterFailure(git, workOf(survey)).catch(() => undefined);
-    await save({
-      state: "FAILED",
-      stateMessage: error.message,
-      provisionPending: true,
-      ...(made === undefined
-        ? {}
-        : {
-            directoryCreated: (outcome.directoryCreated ?? false) && made.directory,
-            branchCreated: (outcome.branchCreated ?? false) && made.branch,
-          }),
+  async function copy(to: string): Promise<void> {
+    const hasCheckout = repository.gitCwd === repository.root;
+    warnings.push(
+      ...(await copyFiles({
+        from: hasCheckout ? repository.root : wanted.baseCwd,
+        to,
+        patterns: strategy.copyFiles ?? [],
+        exceptBelow: parent.path,
+      })),
+    );
+  }
+
+  async function provision(worktree: string, isFresh: boolean) {
+    const { isDue, fingerprint } = await decideProvision({
+      strategy,
+      worktreePath: worktree,
+      isFresh,
+      lastFingerprint: stored?.provisionFingerprint ?? "",
     });
+    if (isDue) {
+      await row.begin({ provisionPending: true });
+      const place = { repoRoot: repository.root, worktreePath: worktree, branchName: branch };
+      const env = commandEnv(row.facts, isFresh);
+      operations.push(await runProvision(dependencies, { strategy, context, env, place, isFresh }));
+    }
+    return { provisioned: isDue, fingerprint };
+  }
+
+  /** What a failure leaves behind that this service made. */
+  async function remains(): Promise<Partial<Outcome>> {
+    const pending = { provisionPending: true };
+    if (survey === undefined) return pending;
+    const { directory, branch } = await lookAfterFailure(git, workOf(survey));
+    return {
+      ...pending,
+      directoryCreated: row.facts.directoryCreated === true && directory,
+      branchCreated: row.facts.branchCreated === true && branch,
+    };
+  }
+
+  /** What the row says once the plan is carried out; written before it is. */
+  function intended({ plan, base }: Survey): Partial<Outcome> {
+    const makes = plan.action !== "reuse";
+    const isSame = stored?.worktreePath === plan.path;
+    return {
+      cwd: plan.path,
+      worktreePath: plan.path,
+      provisionPending: makes || row.facts.provisionPending === true,
+      directoryCreated: makes || (isSame && stored.directoryCreated),
+      branchCreated: plan.action === "create_branch" || stored?.branchCreated === true,
+      ...(base === undefined ? {} : { baseRef: base.ref, baseCommit: base.commit }),
+    };
+  }
+
+  async function refuseRepairUnderOthers({ plan }: Survey): Promise<void> {
+    const holders = await otherHolders();
+    if (holders.length === 0) return;
+    const message = `"${plan.path}" is on branch "${plan.switchFrom}" and leased by another run: it is not switched back to "${branch}"`;
+    throw new RuntimeError("WORKTREE_BRANCH_MISMATCH", message, {
+      metadata: { path: plan.path, branch, holder_run_ids: holders.join(",") },
+    });
+  }
+
+  async function otherHolders(): Promise<string[]> {
+    const holders = await store.leases.holdersOfWorkspace(workspaceId);
+    return holders.map(({ runId }) => runId).filter((runId) => runId !== request.runId);
+  }
+
+  function workOf({ plan, base }: Survey): WorktreeWork {
+    return { repository, branch, plan, context, ...(base === undefined ? {} : { base }) };
+  }
+
+  function commandEnv(facts: Outcome, isFresh: boolean): Record<string, string> {
+    const told = { worktreePath: "", branchName: "", repoRoot: "", ...wanted, ...facts };
+    return {
+      ...request.commandEnv,
+      ...workspaceVariables(settings.envPrefix, told, isFresh),
+    };
   }
 }
 
-const EMPTY_FACTS = { worktreePath: "", branchName: "", repoRoot: "" };
-
+/** The base was not asked for by this very call. */
 function isBaseStored({ request, stored }: WorktreeOrder): boolean {
   const asked =
     request.strategy?.kind === "git_worktree" ? request.strategy.gitWorktree.baseRef : "";

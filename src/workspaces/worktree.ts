@@ -3,7 +3,6 @@ import type { Base } from "../git/base-ref.ts";
 import type { Git } from "../git/git.ts";
 import { resolveCommits } from "../git/refs.ts";
 import type { Repository } from "../git/repository.ts";
-import { readStatus } from "../git/status.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Operations } from "../operations/operations.ts";
 import { type GitOperation, type OperationContext, succeeded } from "./git-operation.ts";
@@ -96,26 +95,6 @@ async function switchBack(tools: WorktreeTools, work: WorktreeWork): Promise<Ope
   return succeeded(outcome);
 }
 
-/**
- * Brings a reused worktree without work of its own to the base's commit. Undefined where it has work,
- * or git will not: it stays as it is.
- */
-export async function fastForward(
-  tools: WorktreeTools,
-  work: WorktreeWork & { readonly base: Base },
-): Promise<Operation | undefined> {
-  const { plan, base, branch } = work;
-  const status = await readStatus(tools.git, plan.path);
-  if (status.modifiedFiles > 0 || status.untrackedFiles > 0) return undefined;
-  const outcome = await tools.gitOperation(work.context, {
-    args: ["merge", "--ff-only", base.ref],
-    cwd: plan.path,
-    message: `Fast-forwarded branch ${branch} to ${base.ref}`,
-    metadata: metadataOf(work, { created: false, reused: true, reusedExistingBranch: false }),
-  });
-  return outcome.operation.status === "SUCCEEDED" ? outcome.operation : undefined;
-}
-
 /** After a failure: what of the plan has come to be all the same. */
 export async function lookAfterFailure(
   git: Git,
@@ -132,7 +111,8 @@ export async function lookAfterFailure(
   return { directory, branch: commits.has(name) };
 }
 
-function metadataOf(
+/** What every prepare operation says of its worktree. */
+export function metadataOf(
   { repository, branch, base, plan }: WorktreeWork,
   facts: {
     readonly created: boolean;
