@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { decidePid } from "./decide.ts";
 import type { Exit } from "./exit-status.ts";
@@ -31,6 +31,8 @@ export async function adoptInstance(
   installationId: string,
   context: InstanceContext,
 ): Promise<Adoption> {
+  // Not even its directory had been made when the server that wanted it ended.
+  if (!existsSync(directory)) return { kind: "never-started" };
   const record = await readInstanceRecord(directory);
   if (record === undefined) {
     // Written before the shim is spawned: without it there was no shim. The claim keeps it so.

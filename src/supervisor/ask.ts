@@ -1,17 +1,13 @@
-import { findLive, type LocalProcess } from "./identity.ts";
+import { findLive } from "./identity.ts";
 import type { ProcessStat } from "./process-stat.ts";
-import { signalGroupOf, signalProcess } from "./signal.ts";
+import { signalGroupOf } from "./signal.ts";
 
 /**
- * The main process's whole group gets the signal, and the leader of each other group, or all of a group without one:
- * what a task runner put aside it ends itself, what nobody leads nobody ends. Then CONT: a stopped process takes no
- * signal but KILL.
+ * Sends `signal` to the group of every member, as a terminal does to the one in its foreground, then CONT: a stopped
+ * process takes no signal but KILL. To whole groups, not their leaders: a shell that leads one dies of TERM and passes
+ * nothing on, and the rest would sit out the grace.
  */
-export function ask(
-  main: LocalProcess,
-  members: readonly ProcessStat[],
-  signal: NodeJS.Signals,
-): boolean {
+export function ask(members: readonly ProcessStat[], signal: NodeJS.Signals): boolean {
   let sent = false;
   for (const name of [signal, "SIGCONT"] as const) {
     const groups = new Set<number>();
@@ -20,12 +16,7 @@ export function ask(
       const group = findLive(member)?.group;
       if (group === undefined || groups.has(group)) continue;
       groups.add(group);
-      const leader = members.find(({ pid }) => pid === group);
-      const result =
-        leader === undefined || group === main.pid
-          ? signalGroupOf(member, name)
-          : signalProcess(leader, name);
-      sent ||= result === "SENT";
+      sent = signalGroupOf(member, name) === "SENT" || sent;
     }
   }
   return sent;

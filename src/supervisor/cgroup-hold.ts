@@ -1,11 +1,10 @@
 import { ask } from "./ask.ts";
 import type { Cgroup } from "./cgroup.ts";
 import type { Hold } from "./hold.ts";
-import type { LocalProcess } from "./identity.ts";
 import { isLive, readProcessStat } from "./process-stat.ts";
 
 /** The kernel keeps the list of members, kills them all at once, and removes a cgroup only when nothing lives in it. */
-export function createCgroupHold(cgroup: Cgroup, main: LocalProcess): Hold {
+export function createCgroupHold(cgroup: Cgroup): Hold {
   return {
     async find() {
       return cgroup
@@ -13,7 +12,7 @@ export function createCgroupHold(cgroup: Cgroup, main: LocalProcess): Hold {
         .flatMap((pid) => readProcessStat(pid) ?? [])
         .filter(isLive);
     },
-    ask: (members, signal) => ask(main, members, signal),
+    ask,
     async force() {
       cgroup.kill();
     },

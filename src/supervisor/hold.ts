@@ -5,7 +5,7 @@ import type { ProcessStat } from "./process-stat.ts";
 export interface Hold {
   /** The live processes of the instance, looked up now. */
   find(): Promise<readonly ProcessStat[]>;
-  /** Sends the stop signal to those who pass it on, then CONT. False: it reached nobody. */
+  /** Sends the stop signal, then CONT. False: it reached nobody. */
   ask(members: readonly ProcessStat[], signal: NodeJS.Signals): boolean;
   /** Kills all that can be found, before any of it can multiply. */
   force(): Promise<void>;

@@ -293,7 +293,7 @@ export async function createInstance(
     if (!platform.proc) {
       return createGroupHold({ pid: main.pid, hasExited, isDrained: () => isDrained });
     }
-    if (record.cgroup !== "") return createCgroupHold(openCgroup(record.cgroup), main);
+    if (record.cgroup !== "") return createCgroupHold(openCgroup(record.cgroup));
     return createScanHold({
       tables,
       tree,

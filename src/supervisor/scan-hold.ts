@@ -62,7 +62,7 @@ export function createScanHold(options: ScanHoldOptions): Hold {
   return {
     find,
 
-    ask: (members, signal) => ask(tree.main, members, signal),
+    ask,
 
     async force() {
       killAdopted();
