@@ -15,7 +15,9 @@ export interface Base {
  * never used in silence. Throws BASE_REF_NOT_FOUND.
  */
 export async function resolveBase(git: Git, gitCwd: string, asked: string): Promise<Base> {
-  const candidates = asked === "" ? await detectable(git, gitCwd) : spellings(asked);
+  const detected = asked === "" ? await detectBase(git, gitCwd) : undefined;
+  if (detected !== undefined) return detected;
+  const candidates = asked === "" ? [{ ref: "HEAD", full: "HEAD" }] : spellings(asked);
   const commits = await resolveCommits(
     git,
     gitCwd,
@@ -44,11 +46,27 @@ export function originBranch(asked: string): string {
   return asked.replace(/^(refs\/remotes\/origin\/|refs\/heads\/|origin\/)/, "");
 }
 
-async function detectable(git: Git, gitCwd: string): Promise<Candidate[]> {
-  const head = await git.inspect(gitCwd, ["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"]);
-  const named = head.stdout.trim().replace(/^refs\/remotes\/origin\//, "");
-  const branches = [...new Set([named, "main", "master"])].filter((branch) => branch !== "");
-  return [...branches.map(remoteBranch), { ref: "HEAD", full: "HEAD" }];
+/** Origin's default branch, else its `main`, else its `master`: one question to git. */
+async function detectBase(git: Git, gitCwd: string): Promise<Base | undefined> {
+  const answer = await git.inspect(gitCwd, [
+    "for-each-ref",
+    "--format=%(refname)%00%(objectname)%00%(symref)",
+    ...["HEAD", "main", "master"].map((name) => `refs/remotes/origin/${name}`),
+  ]);
+  const refs = new Map(
+    answer.stdout.split("\n").map((line): [string, { commit: string; target: string }] => {
+      const [name = "", commit = "", target = ""] = line.split("\0");
+      return [name, { commit, target }];
+    }),
+  );
+  const head = refs.get("refs/remotes/origin/HEAD")?.target;
+  for (const name of [head, "refs/remotes/origin/main", "refs/remotes/origin/master"]) {
+    // What HEAD points to is listed only if it is one of the other two: its commit is HEAD's own.
+    const found = refs.get(name === head ? "refs/remotes/origin/HEAD" : (name ?? ""));
+    if (name && found?.commit)
+      return { ref: name.replace(/^refs\/remotes\//, ""), commit: found.commit };
+  }
+  return undefined;
 }
 
 function spellings(asked: string): Candidate[] {

@@ -7,22 +7,27 @@ export async function isValidBranchName(git: Git, cwd: string, name: string): Pr
   return (await git.inspect(cwd, ["check-ref-format", "--branch", name])).exitCode === 0;
 }
 
-/** A branch is a file among directories: `release` and `release/x` cannot both be. */
-export async function findBranchConflict(
+/** What a branch's name would meet among the branches that there are. */
+export interface BranchLookup {
+  /** The branch's own commit; absent when there is no such branch. */
+  readonly tip?: string;
+  /**
+   * A branch is a file among directories: `release` and `release/x` cannot both be. The one in the
+   * way, if there is one.
+   */
+  readonly conflict?: string;
+}
+
+export async function lookUpBranch(
   git: Git,
   gitCwd: string,
   branch: string,
-): Promise<string | undefined> {
+): Promise<BranchLookup> {
   const parts = branch.split("/");
   const parents = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("/"));
+  const names = [branch, ...parents].map((name) => `refs/heads/${name}`);
   const [commits, below] = await Promise.all([
-    parents.length === 0
-      ? new Map<string, string>()
-      : resolveCommits(
-          git,
-          gitCwd,
-          parents.map((parent) => `refs/heads/${parent}`),
-        ),
+    resolveCommits(git, gitCwd, names),
     git.inspect(gitCwd, [
       "for-each-ref",
       "--count=1",
@@ -30,9 +35,11 @@ export async function findBranchConflict(
       `refs/heads/${branch}/`,
     ]),
   ]);
-  const parent = parents.find((name) => commits.has(`refs/heads/${name}`));
-  if (parent !== undefined) return parent;
-  return below.stdout.trim().replace(/^refs\/heads\//, "") || undefined;
+  const tip = commits.get(`refs/heads/${branch}`);
+  const conflict =
+    parents.find((name) => commits.has(`refs/heads/${name}`)) ??
+    below.stdout.trim().replace(/^refs\/heads\//, "");
+  return { ...(tip === undefined ? {} : { tip }), ...(conflict === "" ? {} : { conflict }) };
 }
 
 /**

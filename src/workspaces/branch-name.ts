@@ -1,4 +1,4 @@
-import { invalidField } from "../errors.ts";
+import { invalidField, type RuntimeError } from "../errors.ts";
 import type { Git } from "../git/git.ts";
 import { isValidBranchName } from "../git/refs.ts";
 import type { AgentRef, IssueRef } from "../model/workspace.ts";
@@ -20,7 +20,10 @@ export interface BranchVariables {
   readonly agent?: AgentRef;
 }
 
-/** The branch that a template names for this work, cleaned. Throws INVALID_TEMPLATE. */
+/**
+ * The branch that a template names for this work, cleaned. Throws INVALID_TEMPLATE, and
+ * INVALID_BRANCH_NAME for one that would lead its directory astray.
+ */
 export function renderBranchName(template: string, variables: BranchVariables): string {
   const { issue, agent, workspaceId } = variables;
   const fallback = fallbackName(issue?.issueId ?? "", workspaceId);
@@ -41,14 +44,21 @@ export function renderBranchName(template: string, variables: BranchVariables): 
     },
     BRANCH_TEMPLATE_FIELD,
   );
-  return cleanBranchName(rendered) || fallback;
+  const branch = cleanBranchName(rendered) || fallback;
+  if (branch.split("/").some((part) => part === "" || part.startsWith("."))) {
+    throw invalidBranchName(branch);
+  }
+  return branch;
 }
 
 /** What git takes as a branch's name. Throws INVALID_BRANCH_NAME. */
 export async function checkBranchName(git: Git, cwd: string, branch: string): Promise<void> {
-  if (await isValidBranchName(git, cwd, branch)) return;
+  if (!(await isValidBranchName(git, cwd, branch))) throw invalidBranchName(branch);
+}
+
+function invalidBranchName(branch: string): RuntimeError {
   const description = `"${branch}" is no name for a branch`;
-  throw invalidField(BRANCH_TEMPLATE_FIELD, description, "INVALID_BRANCH_NAME");
+  return invalidField(BRANCH_TEMPLATE_FIELD, description, "INVALID_BRANCH_NAME");
 }
 
 /** `text` reduced to `[A-Za-z0-9._/-]`, at most 120 characters. May be "". */

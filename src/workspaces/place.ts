@@ -6,7 +6,7 @@ import { findRepository, type Repository } from "../git/repository.ts";
 import type { Workspace } from "../model/workspace.ts";
 import type { Store } from "../store/store.ts";
 import type { AllowedRoots } from "./allowed-roots.ts";
-import { checkBranchName, renderBranchName } from "./branch-name.ts";
+import { renderBranchName } from "./branch-name.ts";
 import { validateNewWorkspace, validateRealize } from "./validate-realize.ts";
 import { mergeRequest, refuseConflicts, type Wanted } from "./wanted.ts";
 import type { RealizeRequest } from "./workspaces.ts";
@@ -96,8 +96,7 @@ async function placeOfWorktree(
   const sameBranch = named === undefined ? await findUnnamed(store, wanted, checkout) : undefined;
   const stored = request.workspaceId === "" ? sameBranch : named;
   if (stored === undefined && sameBranch !== undefined) throw inUse(sameBranch, wanted.companyId);
-  if (stored === undefined) await checkBranchName(git, repository.gitCwd, branch);
-  else if (request.workspaceId === "") refuseOtherIssue(request, stored);
+  if (stored !== undefined && request.workspaceId === "") refuseOtherIssue(request, stored);
   const location = JSON.stringify(["worktree", repository.commonDir, branch]);
   return { ...placeOf(request, stored, location, workspaceId), checkout };
 }

@@ -7,6 +7,7 @@ import type { Workspace } from "../model/workspace.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { Store } from "../store/store.ts";
 import type { AllowedRoots } from "./allowed-roots.ts";
+import { checkBranchName } from "./branch-name.ts";
 import { workspaceVariables } from "./command-env.ts";
 import { copyFiles } from "./copy-files.ts";
 import { fetchBase } from "./fetch-base.ts";
@@ -128,6 +129,7 @@ export async function realizeWorktree(
   }
 
   async function fetch(): Promise<void> {
+    if (stored === undefined) await checkBranchName(git, repository.gitCwd, branch);
     await row.begin();
     const env = commandEnv(row.facts, false);
     const { operation, warning } = await repositories.run(repository.commonDir, () =>

@@ -2,11 +2,12 @@ import { lstat } from "node:fs/promises";
 import { RuntimeError } from "../errors.ts";
 import type { Base } from "../git/base-ref.ts";
 import type { Git } from "../git/git.ts";
-import { countBetween, type Distance, findBranchConflict, resolveCommits } from "../git/refs.ts";
+import { countBetween, type Distance, lookUpBranch } from "../git/refs.ts";
 import type { Repository } from "../git/repository.ts";
 import { readStatus } from "../git/status.ts";
 import { listWorktrees, type RegisteredWorktree } from "../git/worktree-list.ts";
 import type { AllowedRoots } from "./allowed-roots.ts";
+import { checkBranchName } from "./branch-name.ts";
 
 /** A branch that is to have a worktree. */
 export interface WorktreeQuestion {
@@ -31,8 +32,8 @@ export interface WorktreePlan {
 }
 
 /**
- * Looks at a repository and decides; changes nothing. Throws WORKTREE_BRANCH_MISMATCH,
- * WORKTREE_PATH_OCCUPIED or BRANCH_CONFLICT, with the evidence.
+ * Looks at a repository and decides; changes nothing. Throws INVALID_BRANCH_NAME, or with the
+ * evidence WORKTREE_BRANCH_MISMATCH, WORKTREE_PATH_OCCUPIED or BRANCH_CONFLICT.
  */
 export async function planWorktree(
   git: Git,
@@ -45,11 +46,11 @@ export async function planWorktree(
   if (ofBranch !== undefined) return await planFromOwn(git, roots, question, ofBranch);
 
   const atPath = worktrees.find((worktree) => worktree.path === path);
-  const [commits, isGone] = await Promise.all([
-    resolveCommits(git, repository.gitCwd, [`refs/heads/${branch}`]),
+  const [{ tip, conflict }, isGone] = await Promise.all([
+    lookUpBranch(git, repository.gitCwd, branch),
     isMissing(path),
+    checkBranchName(git, repository.gitCwd, branch),
   ]);
-  const tip = commits.get(`refs/heads/${branch}`);
   if (atPath !== undefined && !isGone) {
     return await planFromOther(git, question, atPath, tip);
   }
@@ -59,8 +60,6 @@ export async function planWorktree(
   }
   const forget = atPath === undefined ? {} : { forget: forgettable(atPath, branch).path };
   if (tip !== undefined) return { action: "attach_branch", path, ...forget };
-
-  const conflict = await findBranchConflict(git, repository.gitCwd, branch);
   if (conflict !== undefined) {
     const message = `branch "${branch}" cannot be made beside branch "${conflict}"`;
     throw new RuntimeError("BRANCH_CONFLICT", message, {

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   countBetween,
-  findBranchConflict,
   isValidBranchName,
+  lookUpBranch,
   resolveCommits,
 } from "../../src/git/refs.ts";
 import { commitFile, createRepository, git, inspector, temporaryDirectory } from "./fixture.ts";
@@ -32,16 +32,19 @@ describe("resolveCommits", () => {
   });
 });
 
-describe("findBranchConflict", () => {
-  it("finds a branch where a directory is needed, and the reverse", async () => {
+describe("lookUpBranch", () => {
+  it("finds the branch, one where a directory is needed, and the reverse", async () => {
     const root = createRepository(temporaryDirectory());
+    const tip = git(root, "rev-parse", "HEAD");
     git(root, "branch", "release");
     git(root, "branch", "topic/one");
-    const conflict = (branch: string) => findBranchConflict(inspector(), root, branch);
-    expect(await conflict("release/x")).toBe("release");
-    expect(await conflict("topic")).toBe("topic/one");
-    expect(await conflict("topic/two")).toBeUndefined();
-    expect(await conflict("releases")).toBeUndefined();
+    git(root, "tag", "topic/two");
+    const lookUp = (branch: string) => lookUpBranch(inspector(), root, branch);
+    expect(await lookUp("topic/one")).toEqual({ tip });
+    expect(await lookUp("release/x")).toEqual({ conflict: "release" });
+    expect(await lookUp("topic")).toEqual({ conflict: "topic/one" });
+    expect(await lookUp("topic/two")).toEqual({});
+    expect(await lookUp("releases")).toEqual({});
   });
 });
 

@@ -20,7 +20,7 @@ describe("hazard 25: branch names out of titles", () => {
     expect(git(workspace.cwd, "symbolic-ref", "--short", "HEAD")).toBe(branch);
   });
 
-  it.each(["a..b", "a.lock", "a//b", "{{issue.title}}/.x"])(
+  it.each(["a..b", "a.lock", "a//b", "{{issue.title}}/.x", "a/../../b", "a/./b"])(
     "the template %j is refused and makes nothing",
     async (branchTemplate) => {
       const { realize, repo, store } = await startWithRepository();
