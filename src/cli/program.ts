@@ -1,9 +1,35 @@
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
+import packageFacts from "../../package.json" with { type: "json" };
+import { ConfigError } from "../config.ts";
+import { ExitError } from "./exit-error.ts";
+import { explain } from "./explain-error.ts";
+import { healthCommand } from "./health.ts";
+import { logsCommand } from "./logs.ts";
+import { psCommand } from "./ps.ts";
 import { serveCommand } from "./serve.ts";
+import { stopCommand } from "./stop.ts";
+import { upCommand } from "./up.ts";
 
 /** The command line: one file a command. */
 export function buildProgram(): Command {
-  return new Command("workspace-runtime").addCommand(serveCommand());
+  const program = new Command("workspace-runtime")
+    .description(
+      "Workspaces and services for agents: worktrees, dev servers, their logs and status.",
+    )
+    .version(packageFacts.version)
+    .showHelpAfterError("(--help says more)")
+    .addHelpText("after", "\nExit codes: 0 done, 1 failed, 2 wrongly asked.");
+  for (const command of [
+    serveCommand(),
+    upCommand(),
+    psCommand(),
+    logsCommand(),
+    stopCommand(),
+    healthCommand(),
+  ]) {
+    program.addCommand(command.exitOverride().showHelpAfterError("(--help says more)"));
+  }
+  return program.exitOverride();
 }
 
 /** Runs one command; answers its exit code: 0 done, 1 failed, 2 wrongly asked. */
@@ -12,7 +38,11 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     await buildProgram().parseAsync(argv);
     return 0;
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
-    return 1;
+    // Commander has said already what it did not like, or what was asked for (--help).
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof ExitError && error.message === "") return error.exitCode;
+    process.stderr.write(`${explain(error)}\n`);
+    if (error instanceof ConfigError) return 2;
+    return error instanceof ExitError ? error.exitCode : 1;
   }
 }
