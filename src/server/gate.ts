@@ -16,8 +16,8 @@ export interface Gate {
   pass(signal: AbortSignal): Promise<void>;
 }
 
-/** @param waitMs how long a call waits at most; default 30 s. */
-export function createGate(waitMs = 30_000): Gate {
+/** @param waitMs how long a call waits at most. */
+export function createGate(waitMs: number): Gate {
   const waiting = new Set<(reason?: Error) => void>();
   let isOpen = false;
   let closed: Error | undefined;

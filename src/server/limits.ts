@@ -15,6 +15,8 @@ export interface ServerLimits {
   /** A gRPC client that has not answered a ping for this long after `pingIntervalMs` is gone. */
   readonly pingTimeoutMs: number;
   readonly pingIntervalMs: number;
+  /** How long a call that changes something waits for the server to be ready. */
+  readonly startingUpWaitMs: number;
   /** HTTP/1.1 has no pings: a stream whose reader takes nothing for this long is ended. */
   readonly stalledReaderMs: number;
 }
@@ -28,5 +30,6 @@ export const defaultLimits: ServerLimits = {
   streamBufferBytes: 1024 * 1024,
   pingIntervalMs: 30_000,
   pingTimeoutMs: 20_000,
+  startingUpWaitMs: 30_000,
   stalledReaderMs: 10 * 60_000,
 };

@@ -35,7 +35,11 @@ export interface Listener {
 /** Binds and serves. Rejects with the system's error (EADDRINUSE, EACCES, …). */
 export async function listen(options: ListenerOptions): Promise<Listener> {
   const { http, grpc, limits, log, tls } = options;
-  const server = tls ? createHttpsServer(tlsOptions(tls, limits), http) : createHttpServer(http);
+  // How often node:http looks for requests that take too long to arrive: 30 s by itself.
+  const timing = { connectionsCheckingInterval: Math.ceil(limits.sniffTimeoutMs / 4) };
+  const server = tls
+    ? createHttpsServer({ ...timing, ...tlsOptions(tls, limits) }, http)
+    : createHttpServer(timing, http);
   server.maxConnections = limits.maxConnections;
   server.headersTimeout = limits.sniffTimeoutMs;
   server.requestTimeout = 60_000;

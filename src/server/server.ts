@@ -44,6 +44,8 @@ export interface RuntimeServer {
   readonly port: number;
   /** Health becomes SERVING, and calls that change something are let through. */
   ready(): void;
+  /** Calls that are being answered, streams included. */
+  inFlight(): number;
   /** Ends streams with SHUTTING_DOWN, lets calls in flight finish, then frees the addresses. */
   shutdown(options?: ShutdownOptions): Promise<void>;
 }
@@ -55,7 +57,7 @@ export async function createServer<S extends DescService>(
   const limits: ServerLimits = { ...defaultLimits, ...options.limits };
   const tls = options.tls && (await readTlsFiles(options.tls));
   const calls = createCalls(limits.maxCalls);
-  const gate = createGate();
+  const gate = createGate(limits.startingUpWaitMs);
   const health = createHealth([service.typeName]);
   const services = [service, HealthService, ServerReflection, ServerReflectionAlpha];
   const index = createDescriptorIndex(services, errorDetailFiles);
@@ -106,6 +108,7 @@ export async function createServer<S extends DescService>(
       gate.open();
       health.setServing(true);
     },
+    inFlight: () => calls.inFlight,
     shutdown: (shutdownOptions) =>
       shutDown({ health, gate, calls, listeners, grpcTransports }, shutdownOptions),
   };

@@ -25,6 +25,8 @@ export async function shutDown(
   { graceMs = 10_000 }: ShutdownOptions = {},
 ): Promise<void> {
   parts.health.setServing(false);
+  // Who watches health hears of it before its stream ends.
+  await new Promise((resolve) => setImmediate(resolve));
   parts.gate.close(shuttingDown());
   for (const listener of parts.listeners) listener.stopAccepting();
   await parts.calls.drain(graceMs);

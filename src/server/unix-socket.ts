@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { lstat, rm } from "node:fs/promises";
 import { connect } from "node:net";
 
 /** sun_path of Linux holds 108 bytes with its final NUL, that of macOS 104. */
@@ -14,6 +14,9 @@ export async function claimSocketPath(path: string): Promise<void> {
       `the socket path ${path} is longer than ${LONGEST_PATH} bytes; choose a shorter --data-dir`,
     );
   }
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined) return;
+  if (!found.isSocket()) throw new Error(`${path} is in the way: it is no socket, and not ours`);
   if (await someoneListens(path)) throw new Error(`another server listens on ${path}`);
   await rm(path, { force: true });
 }
@@ -26,7 +29,6 @@ function someoneListens(path: string): Promise<boolean> {
       resolve(true);
     });
     probe.on("error", (error: NodeJS.ErrnoException) => {
-      // ENOTSOCK: a plain file in the way is not ours to remove.
       if (error.code === "ECONNREFUSED" || error.code === "ENOENT") resolve(false);
       else reject(error);
     });

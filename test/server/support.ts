@@ -33,12 +33,10 @@ export async function startServer(
   stubs: Partial<Handlers> = {},
   options: Partial<ServerOptions<typeof WorkspaceRuntime>> & { notReady?: boolean } = {},
 ): Promise<TestServer> {
-  const dir = mkdtempSync(join(tmpdir(), "wr-server-"));
   const logged: TestServer["logged"] = [];
   const write = (level: string) => (fields: object, message: string) =>
     void logged.push({ level, fields, message });
-  const socketPath = join(dir, "sock");
-  const { notReady, ...rest } = options;
+  const { notReady, socketPath = join(temporaryDirectory(), "sock"), ...rest } = options;
   const server = await createServer({
     service: WorkspaceRuntime,
     handlers: withStubs(stubs),
@@ -53,12 +51,16 @@ export async function startServer(
     },
     ...rest,
   });
-  onTestFinished(async () => {
-    await server.shutdown({ graceMs: 0 });
-    rmSync(dir, { recursive: true, force: true });
-  });
+  onTestFinished(() => server.shutdown({ graceMs: 0 }));
   if (!notReady) server.ready();
   return { ...server, socketPath, logged };
+}
+
+/** Gone with the test. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "wr-server-"));
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
 }
 
 export function withStubs(stubs: Partial<Handlers>): Handlers {
