@@ -19,6 +19,7 @@ import { createHandlers } from "./rpc/handlers.ts";
 import type { RuntimeInfo } from "./rpc/info-handlers.ts";
 import { createServer } from "./server/server.ts";
 import { loadToken } from "./server/token.ts";
+import { createAnsweredOnce } from "./services/answered-once.ts";
 import type { ServicesCore } from "./services/core.ts";
 import { createIdleSweep } from "./services/idle.ts";
 import { createLauncher } from "./services/launcher.ts";
@@ -130,6 +131,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     registry,
     operations,
     runs,
+    answeredOnce: createAnsweredOnce(store),
     launcher: createLauncher({
       clock,
       log,

@@ -19,6 +19,16 @@ export async function startServices(
   request: StartRequest,
 ): Promise<ControlResult> {
   const workspace = await workspaceOf(core, request.target);
+  const { requestId } = request;
+  const key = { companyId: workspace.companyId, method: "StartServices", requestId } as const;
+  return core.answeredOnce.run(key, () => start(core, workspace, request));
+}
+
+async function start(
+  core: ServicesCore,
+  workspace: Workspace,
+  request: StartRequest,
+): Promise<ControlResult> {
   const { specs, field } =
     request.services.length > 0
       ? { specs: request.services, field: "services" }

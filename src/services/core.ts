@@ -5,6 +5,7 @@ import type { StopPolicy } from "../model/service-spec.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { Store } from "../store/store.ts";
 import type { AllowedRoots } from "../workspaces/allowed-roots.ts";
+import type { AnsweredOnce } from "./answered-once.ts";
 import type { Launcher } from "./launcher.ts";
 import type { Registry } from "./registry.ts";
 
@@ -16,6 +17,7 @@ export interface ServicesCore {
   readonly registry: Registry;
   readonly launcher: Launcher;
   readonly runs: RunCalls;
+  readonly answeredOnce: AnsweredOnce;
   readonly operations: Operations;
   readonly allowedRoots: AllowedRoots;
   readonly settings: ServiceSettings;
