@@ -103,8 +103,9 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
       workspaceId = begun.workspaceId;
       lease ??= await claim(begun, request, call);
       const held = lease === undefined ? {} : { lease };
-      if (request.noWait)
+      if (request.noWait && begun.state === "PROVISIONING") {
         return { ...IN_PROGRESS, ...previousOf(place), workspace: begun, ...held };
+      }
       const done = await work.done;
       return { ...done, created: isFirst && done.created, ...held };
     } catch (error) {

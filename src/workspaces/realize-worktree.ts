@@ -92,7 +92,7 @@ export async function realizeWorktree(
     await refuseHolders(path);
     await dependencies.operations.settled(workspaceId);
     if (strategy.fetchBase) await fetch();
-    const turns = repositories.turns(repository.commonDir);
+    const turns = repositories.turns;
     survey = await surveyWorktree(git, roots, question);
     await refuseHolders(survey.plan.path);
     survey = await make(survey, turns);
@@ -147,7 +147,7 @@ export async function realizeWorktree(
     } else {
       await row.begin(intended(found));
       await repositories.run(repository.commonDir, async () => {
-        if (repositories.turns(repository.commonDir) !== turns) {
+        if (repositories.turns !== turns) {
           current = await surveyWorktree(git, roots, question);
         }
         if (current.plan.switchFrom !== undefined) await refuseRepairUnderOthers(current);
