@@ -1,0 +1,95 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { ListenerCheck, ServiceState } from "../../gen/workspace/runtime/v1/service_pb.ts";
+import { errorDetails } from "../../src/client/index.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+import {
+  httpService,
+  realizePrimary,
+  type SpecInit,
+  shellService,
+  type TestWorkspace,
+} from "../support/workspace.ts";
+
+describe("hazard 4: a port that somebody else has", () => {
+  let server: TestServer;
+  let workspace: TestWorkspace;
+  beforeAll(async () => {
+    server = await startServer();
+    workspace = await realizePrimary(server);
+  });
+  afterAll(async () => {
+    await server.stop();
+    workspace.remove();
+  });
+
+  const ensure = (spec: SpecInit) =>
+    server.client
+      .ensureServices({ runId: "run", workspaceId: workspace.workspaceId, services: [spec] })
+      .then(
+        ({ services }) => ({ service: services[0], details: undefined }),
+        (reason: unknown) => ({ service: undefined, details: errorDetails(reason) }),
+      );
+
+  async function takenPort(): Promise<number> {
+    const foreign = createServer((_, response) => response.end("foreign"));
+    await new Promise<void>((resolve) => foreign.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void foreign.close());
+    return (foreign.address() as AddressInfo).port;
+  }
+
+  async function freePort(): Promise<number> {
+    const passing = createServer();
+    await new Promise<void>((resolve) => passing.listen(0, "127.0.0.1", resolve));
+    const { port } = passing.address() as AddressInfo;
+    await new Promise((resolve) => passing.close(resolve));
+    return port;
+  }
+
+  it("is PORT_IN_USE with the port and the pid when it was there before", async () => {
+    const port = await takenPort();
+    const { details } = await ensure(
+      httpService("fixed", { port: { port: { case: "value", value: port } } }),
+    );
+    expect(details).toMatchObject({
+      reason: "PORT_IN_USE",
+      failures: [{ message: expect.stringContaining(`pid ${process.pid}`) }],
+    });
+  });
+
+  it("is PORT_IN_USE with the service when it is one of ours", async () => {
+    const own = { port: { case: "value" as const, value: await freePort() } };
+    const first = await ensure(httpService("holder", { port: own }));
+    expect(first.service?.state).toBe(ServiceState.RUNNING);
+    const { details } = await ensure(httpService("wanting", { port: own }));
+    expect(details).toMatchObject({
+      reason: "PORT_IN_USE",
+      failures: [{ message: expect.stringContaining(first.service?.serviceId ?? "?") }],
+    });
+  });
+
+  it("is not readiness when it answers in the service's stead, unless that is meant", async () => {
+    const port = await takenPort();
+    const elsewhere = shellService("docker-like", "sleep 600", {
+      readiness: {
+        check: { case: "http", value: { urlTemplate: `http://127.0.0.1:${port}/` } },
+        timeout: { nanos: 300_000_000 },
+      },
+    });
+    const { details } = await ensure(elsewhere);
+    expect(details).toMatchObject({
+      reason: "SERVICE_NOT_READY",
+      failures: [
+        {
+          diagnosis: { reason: "FOREIGN_LISTENER", lastProbeError: expect.stringContaining("ANY") },
+        },
+      ],
+    });
+    const { service } = await ensure({
+      ...elsewhere,
+      readiness: { ...(elsewhere.readiness as object), listener: ListenerCheck.ANY } as never,
+    });
+    expect(service?.state).toBe(ServiceState.RUNNING);
+  });
+});
