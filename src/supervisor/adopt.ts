@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { openCgroup } from "./cgroup.ts";
 import { decidePid } from "./decide.ts";
 import type { Exit } from "./exit-status.ts";
 import { exitOf } from "./exit-status.ts";
@@ -48,7 +49,7 @@ export async function adoptInstance(
     return adoptOutOfSight(directory, record);
   }
   if (takeClaim(directory, "claim") || readClaim(directory, "claim").kind === "server") {
-    return neverStarted(directory);
+    return neverStarted(directory, record);
   }
   return adoptClaimed(directory, record, context);
 }
@@ -83,7 +84,7 @@ async function adoptClaimed(
     markerOf(record.installationId, record.instanceId),
     context,
   );
-  if (pid === undefined) return neverStarted(directory);
+  if (pid === undefined) return neverStarted(directory, record);
 
   const main = { pid: pid.process.pid, startTime: pid.process.startTime };
   while (findLive(main) === undefined && readExit(directory) === undefined && shimMayAct()) {
@@ -129,7 +130,8 @@ async function adoptOutOfSight(directory: string, record: InstanceRecord): Promi
   return { kind: "foreign", why };
 }
 
-async function neverStarted(directory: string): Promise<Adoption> {
+async function neverStarted(directory: string, record?: InstanceRecord): Promise<Adoption> {
+  if (record !== undefined && record.cgroup !== "") openCgroup(record.cgroup).remove();
   await removeSecrets(directory);
   return { kind: "never-started" };
 }

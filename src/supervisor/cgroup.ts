@@ -27,6 +27,11 @@ export interface Cgroups {
   close(): void;
 }
 
+/** Whether the hierarchy in which `path` was made can be seen: only then does its absence mean that it was removed. */
+export function isCgroupVisible(path: string): boolean {
+  return existsSync(join(path, "..", "..", "cgroup.procs"));
+}
+
 /** The cgroup that an earlier server made. */
 export function openCgroup(path: string): Cgroup {
   return {

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { RuntimeError } from "../errors.ts";
 import { type ClaimState, readClaim, takeClaim } from "./instance-directory.ts";
 import { isLive } from "./process-stat.ts";
 import type { ProcessTables } from "./process-table.ts";
@@ -23,10 +24,14 @@ export async function decidePid(
     if (clock.monotonic() > until) break;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+  const killUntil = clock.monotonic() + KILLED_MS;
   // Made and not filled: its maker died there, found no space, or hangs there. It must not go on from there.
   for (;;) {
     const alive = (await tables.pass(0)).shimsOf(marker).filter(isLive);
     if (alive.length === 0) break;
+    if (clock.monotonic() > killUntil) {
+      throw new RuntimeError("INTERNAL", `process ${alive[0]?.pid} cannot be killed`);
+    }
     for (const row of alive) signalProcess(row, "SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
@@ -36,3 +41,4 @@ export async function decidePid(
 
 /** The text follows the making of the file in the next system call. */
 const FILLED_MS = 1000;
+const KILLED_MS = 5000;

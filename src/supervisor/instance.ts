@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { invalidField, RuntimeError } from "../errors.ts";
 import { findBusyPorts } from "./busy-ports.ts";
-import { openCgroup } from "./cgroup.ts";
+import { isCgroupVisible, openCgroup } from "./cgroup.ts";
 import { createCgroupHold } from "./cgroup-hold.ts";
 import { type Exit, exitOf } from "./exit-status.ts";
 import { createGroupHold } from "./group-hold.ts";
@@ -26,7 +26,7 @@ import { createScanHold } from "./scan-hold.ts";
 import { commandOf, describe, endTree, type StopOutcome } from "./stop.ts";
 import { findMembers, type Tree } from "./tree.ts";
 import type { Watcher } from "./watch.ts";
-import { cutWriters, repairWriters } from "./writers.ts";
+import { cutWriters, type WriterGuard } from "./writers.ts";
 
 /** One run of a service's process. It outlives this object, and the server. */
 export interface Instance {
@@ -87,8 +87,7 @@ export interface InstanceContext {
   readonly watcher: Watcher;
   readonly shimPath: string;
   readonly shell: string;
-  /** How often the writers are looked after. */
-  readonly repairMs: number;
+  readonly writers: WriterGuard;
   readonly warn: (message: string, facts: object) => void;
   /** Aborted by close(). */
   readonly closed: AbortSignal;
@@ -113,7 +112,7 @@ export async function createInstance(
   let isDrained = false;
   const waiting = new Set<() => void>();
   let unwatch = () => {};
-  let nextRepair = clock.monotonic() + context.repairMs;
+  let unguard = () => {};
 
   const tree: Tree = {
     main,
@@ -133,6 +132,7 @@ export async function createInstance(
   };
   const settleExit = (value: Exit) => {
     exit = value;
+    unguard(); // from here on the shim finishes by itself
     exited.resolve(value);
     removeSecrets(directory).catch((error) => warn("secrets not removed", { directory, error }));
     changed();
@@ -149,10 +149,6 @@ export async function createInstance(
     try {
       if (exit === undefined) lookForExit(reason);
       if (exit !== undefined && !isDrained) lookForDrained(reason);
-      if (exit === undefined && reason === "SWEEP" && clock.monotonic() >= nextRepair) {
-        nextRepair = clock.monotonic() + context.repairMs;
-        void repairWriters({ directory, record, shim, tree }, context);
-      }
     } catch (error) {
       warn("instance directory unreadable", { directory, error });
     }
@@ -242,6 +238,7 @@ export async function createInstance(
   /** Once the tree is gone, or given up, nothing shall be appended to these logs but what is in the pipes already. */
   const scheduleCut = () => {
     const cancel = clock.schedule(CUT_MS, () => {
+      closed.removeEventListener("abort", cancel);
       exited.promise
         .then(async () => {
           if (isDrained || closed.aborted) return;
@@ -253,6 +250,9 @@ export async function createInstance(
     closed.addEventListener("abort", cancel, { once: true });
   };
 
+  if (shim !== undefined && platform.proc) {
+    unguard = context.writers.guard({ directory, record, shim, tree });
+  }
   unwatch = watcher.watch(directory, look);
   look("SWEEP");
 
@@ -293,7 +293,9 @@ export async function createInstance(
     if (!platform.proc) {
       return createGroupHold({ pid: main.pid, hasExited, isDrained: () => isDrained });
     }
-    if (record.cgroup !== "") return createCgroupHold(openCgroup(record.cgroup));
+    if (record.cgroup !== "" && isCgroupVisible(record.cgroup)) {
+      return createCgroupHold(openCgroup(record.cgroup), main);
+    }
     return createScanHold({
       tables,
       tree,

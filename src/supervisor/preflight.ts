@@ -14,9 +14,22 @@ export interface Launch {
  * well: as SPAWN_FAILED by the shim's word, or as the shell's 126 or 127.
  */
 export function checkLaunch(launch: Launch): void {
+  checkText(launch);
   checkSizes(launch);
   checkDirectory(launch.cwd);
   checkProgram(launch);
+}
+
+/** No exec can carry a zero byte, nor a variable whose name has "=". */
+function checkText({ args, env }: Launch): void {
+  if (args.length === 0) throw invalidField("process", "no program is named");
+  if (args.some((arg) => arg.includes("\0"))) throw invalidField("process", "holds a zero byte");
+  for (const [name, value] of Object.entries(env)) {
+    if (name === "" || /[=\0]/.test(name)) {
+      throw invalidField("env", `${JSON.stringify(name)} is no name for a variable`);
+    }
+    if (value.includes("\0")) throw invalidField(`env.${name}`, "holds a zero byte");
+  }
 }
 
 function checkDirectory(cwd: string): void {

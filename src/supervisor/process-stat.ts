@@ -48,13 +48,16 @@ export function isLive(stat: Pick<ProcessStat, "state">): boolean {
 const PF_KTHREAD = 0x00200000;
 const CHUNK = 4096;
 
-/** The whole of a /proc file, or undefined when its process is gone or may not be read. */
+/**
+ * The whole of a /proc file, or undefined when its process is gone or may not be read. Throws on anything else: that we
+ * are out of descriptors must never pass for a death.
+ */
 export function readProcFile(path: string): string | undefined {
   let descriptor: number;
   try {
     descriptor = openSync(path, "r");
-  } catch {
-    return undefined;
+  } catch (error) {
+    return undefinedIfUnreadable(error);
   }
   try {
     // /proc files have no size, and most fit the first read; the buffer is small since this is called by the thousand.
@@ -70,9 +73,16 @@ export function readProcFile(path: string): string | undefined {
         buffer = larger;
       }
     }
-  } catch {
-    return undefined; // ESRCH: it ended between the open and the read
+  } catch (error) {
+    return undefinedIfUnreadable(error);
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** ESRCH: it ended between the open and the read. */
+function undefinedIfUnreadable(error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT" || code === "ESRCH" || code === "EACCES" || code === "EPERM") return;
+  throw error;
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { isRuntimeError } from "../errors.ts";
 import type { StopProof, Survivor } from "../model/service.ts";
 import { type BusyPorts, FREE } from "./busy-ports.ts";
 import type { Hold } from "./hold.ts";
@@ -45,7 +46,7 @@ export async function endTree(ending: TreeEnding): Promise<StopOutcome> {
   const seen = new Map<number, ProcessStat>();
   const signals: string[] = [];
   const look = async () => {
-    const members = await hold.find();
+    const members = await persist(() => hold.find());
     for (const member of members) seen.set(member.pid, member);
     return members;
   };
@@ -63,11 +64,11 @@ export async function endTree(ending: TreeEnding): Promise<StopOutcome> {
   let ports: BusyPorts = FREE;
   for (let poll = FIRST_POLL_MS; ; poll = Math.min(poll * 2, LONGEST_POLL_MS)) {
     if (members.length > 0) {
-      await hold.force();
+      await persist(() => hold.force());
       killed = true;
     }
-    if (await hold.proveGone()) {
-      ports = await busyPorts();
+    if (await persist(() => hold.proveGone())) {
+      ports = await persist(busyPorts);
       proven = ports.free;
     }
     if (proven || clock.monotonic() > giveUpAt) break;
@@ -86,6 +87,19 @@ export async function endTree(ending: TreeEnding): Promise<StopOutcome> {
     durationMs: Math.round(clock.monotonic() - began),
     portsFree: proven || (await busyPorts()).free,
   };
+
+  /** What cannot be looked at for a moment (no descriptors left) is neither dead nor a reason to give up a stop. */
+  async function persist<T>(action: () => Promise<T>): Promise<T> {
+    const until = clock.monotonic() + GONE_MS;
+    for (;;) {
+      try {
+        return await action();
+      } catch (error) {
+        if (isRuntimeError(error) || clock.monotonic() > until) throw error;
+        await pause(LONGEST_POLL_MS);
+      }
+    }
+  }
 
   /** Looks at those known only, which is cheap; at all again when they are gone. */
   async function waitForEnd(first: readonly ProcessStat[]): Promise<readonly ProcessStat[]> {

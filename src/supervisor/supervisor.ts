@@ -18,6 +18,7 @@ import { createSemaphore } from "./semaphore.ts";
 import { installShim } from "./shim-file.ts";
 import { spawnShim } from "./spawn.ts";
 import { createWatcher, type WatcherOptions } from "./watch.ts";
+import { createWriterGuard } from "./writers.ts";
 
 export type { Adoption } from "./adopt.ts";
 export type { Exit } from "./exit-status.ts";
@@ -104,15 +105,19 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   });
   const closing = new AbortController();
   const withinLimit = createSemaphore(options.maxConcurrentSpawns ?? 8);
-  const context: InstanceContext = {
+  const shared = {
     clock,
-    platform,
-    watcher,
     tables: createProcessTables(),
     shimPath,
     shell,
-    repairMs: options.repairMs ?? 10_000,
-    warn: (message, facts) => options.log?.warn(facts, message),
+    warn: (message: string, facts: object) => options.log?.warn(facts, message),
+  };
+  const writers = createWriterGuard(shared, options.repairMs ?? 10_000);
+  const context: InstanceContext = {
+    ...shared,
+    platform,
+    watcher,
+    writers,
     closed: closing.signal,
   };
 
@@ -127,6 +132,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     async close() {
       closing.abort();
       watcher.close();
+      writers.close();
       cgroups?.close();
     },
   };

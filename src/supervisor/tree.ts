@@ -53,6 +53,7 @@ export function findMembers(table: ProcessTable, tree: Tree): TableRow[] {
   follow();
 
   const live = [...members.values()].filter(isLive);
+  tree.known.clear(); // all of it that lives is among the members
   for (const row of live) tree.known.set(row.pid, row.startTime);
   return live;
 }

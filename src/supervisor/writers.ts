@@ -4,48 +4,89 @@ import { findLive, type LocalProcess } from "./identity.ts";
 import type { InstanceContext } from "./instance.ts";
 import { FILES, type InstanceRecord } from "./instance-directory.ts";
 import { isLive } from "./process-stat.ts";
-import type { TableRow } from "./process-table.ts";
+import type { ProcessTable, TableRow } from "./process-table.ts";
 import { shimEnvironment } from "./shim-environment.ts";
 import { signalGroupOf, signalProcess } from "./signal.ts";
 import type { Tree } from "./tree.ts";
 
-interface Writers {
+/** Whose writers are looked after. */
+export interface Writers {
   readonly directory: string;
   readonly record: InstanceRecord;
-  readonly shim: LocalProcess | undefined;
+  readonly shim: LocalProcess;
   readonly tree: Tree;
 }
 
+export interface WriterGuard {
+  /** Until the returned function is called. */
+  guard(writers: Writers): () => void;
+  close(): void;
+}
+
+type GuardContext = Pick<InstanceContext, "clock" | "tables" | "shimPath" | "shell" | "warn">;
+
 /**
  * Puts a writer in the place of one that was killed together with its loop: until then its service waits as soon as a
- * pipe is full. The shim itself finishes that work only at the service's end.
+ * pipe is full. The shim itself finishes that work only at the service's end. One pass over /proc serves all instances.
  */
-export async function repairWriters(writers: Writers, context: InstanceContext): Promise<void> {
-  const { shim, tree } = writers;
-  if (shim === undefined || !context.platform.proc || findLive(shim) === undefined) return;
-  const table = await context.tables.pass(shim.startTime);
+export function createWriterGuard(context: GuardContext, everyMs: number): WriterGuard {
+  /** With the time from which on their writers must have come up. */
+  const guarded = new Map<Writers, number>();
+  let closed = false;
+  const round = async () => {
+    const now = context.clock.monotonic();
+    const all = [...guarded].flatMap(([writers, due]) => (due > now ? [] : [writers]));
+    if (all.length > 0) {
+      const table = await context.tables.pass(Math.min(...all.map(({ shim }) => shim.startTime)));
+      for (const writers of all) {
+        if (!closed && guarded.has(writers)) repair(writers, table, context);
+      }
+    }
+  };
+  const schedule = (): (() => void) =>
+    context.clock.schedule(everyMs, () => {
+      round()
+        .catch((error) => context.warn("writers not looked after", { error }))
+        .finally(() => {
+          if (!closed) cancel = schedule();
+        });
+    });
+  let cancel = schedule();
+  return {
+    guard(writers) {
+      guarded.set(writers, context.clock.monotonic() + everyMs);
+      return () => guarded.delete(writers);
+    },
+    close() {
+      closed = true;
+      cancel();
+    },
+  };
+}
+
+function repair(writers: Writers, table: ProcessTable, context: GuardContext): void {
+  const { shim, tree, record } = writers;
+  if (findLive(shim) === undefined) return;
   const alive = table.shimsOf(tree.marker).filter(isLive);
   for (const [stream, pipe, descriptor] of [
     ["stdout", "out", 5],
     ["stderr", "err", 6],
   ] as const) {
-    if (alive.some((row) => reads(row, pipe, tree)) || context.closed.aborted) continue;
-    context.warn("a writer was killed; another takes its place", {
-      instanceId: writers.record.instanceId,
-      stream,
-    });
+    if (alive.some((row) => reads(row, pipe, tree))) continue;
+    const { instanceId } = record;
+    context.warn("a writer was killed; another takes its place", { instanceId, stream });
     try {
       startWriter(stream, `/proc/${shim.pid}/fd/${descriptor}`, writers, context);
     } catch (error) {
-      context.warn("no writer", { instanceId: writers.record.instanceId, stream, error });
+      context.warn("no writer", { instanceId, stream, error });
     }
   }
 }
 
 /** Kills what still writes these logs: the output of whoever holds the pipes ends in a broken pipe. */
 export async function cutWriters(
-  { shim, tree }: Pick<Writers, "shim" | "tree">,
-  context: InstanceContext,
+  { shim, tree }: { readonly shim: LocalProcess | undefined; readonly tree: Tree },
+  context: Pick<InstanceContext, "platform" | "tables" | "closed">,
 ): Promise<void> {
   if (shim !== undefined && context.platform.proc) signalGroupOf(shim, "SIGKILL");
   if (!context.platform.proc) return;
@@ -68,9 +109,12 @@ function startWriter(
   stream: "stdout" | "stderr",
   pipe: string,
   { directory, record }: Writers,
-  context: InstanceContext,
+  context: GuardContext,
 ): void {
+  // To open a FIFO for reading alone waits for a writer, for ever if the service has just ended.
+  const writable = openSync(pipe, "r+");
   const input = openSync(pipe, "r");
+  closeSync(writable);
   const log = openSync(`${directory}/${FILES.shimLog}`, "a", 0o600);
   try {
     const child = spawn(context.shell, [context.shimPath, "keep", stream], {

@@ -93,12 +93,12 @@ describe.each(PROOFS)("stopping with at most %s", (strongestProof) => {
 
   it("sends the signal asked for, which no shell has made deaf", async () => {
     const instance = await house.start(
-      'trap "echo got INT; exit 5" INT; echo up; sleep 1000 & wait',
+      `trap "echo got INT; exit 5" INT; sh -c 'trap "" INT; echo up; exec sleep 1000' & wait`,
     );
     await ready(instance);
     expect(await instance.stop({ signal: "SIGINT" })).toMatchObject({
       proven: true,
-      // What the shell put in the background is deaf to INT.
+      // What a shell puts in the background is deaf to INT, as this is.
       signals: ["SIGINT", "SIGCONT", "SIGTERM"],
     });
     expect(await instance.exited).toMatchObject({ code: 5 });
