@@ -109,7 +109,10 @@ export async function realizeWorktree(
     return { workspace, created, operations, provisioned };
   } catch (error) {
     // A server that ends leaves the row as it is: the next realize goes on from there.
-    if (!isRuntimeError(error, "SHUTTING_DOWN")) await row.fail(error as Error, remains);
+    if (!isRuntimeError(error, "SHUTTING_DOWN")) {
+      // Whatever else goes wrong now, the first error is the one to tell.
+      await row.fail(error as Error, remains).catch(() => {});
+    }
     throw error;
   }
 

@@ -48,7 +48,8 @@ export function createRowDraft(options: RowDraftOptions): RowDraft {
     finish: (changes) => save({ ...changes, state: "ACTIVE", stateMessage: "" }),
     async fail(error, changes) {
       if (!hasBegun) return;
-      await save({ ...(await changes()), state: "FAILED", stateMessage: error.message });
+      const found = await changes().catch(() => ({}));
+      await save({ ...found, state: "FAILED", stateMessage: error.message });
     },
   };
 }
