@@ -5,6 +5,7 @@ import { createLogs } from "../../src/logs/logs.ts";
 import { createOperations } from "../../src/operations/manager.ts";
 import { createCommandRunner } from "../../src/operations/run-command.ts";
 import { openStore } from "../../src/store/store.ts";
+import { punchHole } from "../../src/supervisor/punch-hole.ts";
 import { createSupervisor } from "../../src/supervisor/supervisor.ts";
 import { gitTestEnvironment, temporaryDirectory } from "../git/fixture.ts";
 
@@ -17,7 +18,7 @@ export async function startOperations() {
     nodeId: "node-1",
     clock,
   });
-  const logs = createLogs({ clock });
+  const logs = createLogs({ clock, punchHole });
   const supervisor = await createSupervisor({
     installationId: "installation-of-a-test",
     runtimeDirectory: join(dataDir, "runtime"),

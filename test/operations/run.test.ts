@@ -91,6 +91,16 @@ describe("run", () => {
     expect(outcome.spawnError?.reason).toBe("SPAWN_FAILED");
   });
 
+  it("keeps the end of an output that is longer than 16 MiB", async () => {
+    const { operations, directory } = await startOperations();
+    const command = "head -c 60000000 /dev/zero | tr '\\0' x; echo; echo the end";
+    const { operation } = await operations.run(commandRequest(command, temporaryDirectory()));
+    expect(operation).toMatchObject({ status: "SUCCEEDED", stdoutBytes: 60_000_009 });
+    expect(operation.stdoutExcerpt).toMatch(/^x+\nthe end\n$/);
+    const { blocks } = statSync(join(directory, operation.operationId, "stdout.log"));
+    expect(blocks * 512).toBeLessThan(40_000_000);
+  });
+
   it("reads no input", async () => {
     const { operations } = await startOperations();
     const { operation } = await operations.run(
