@@ -50,12 +50,12 @@ export function followLog<End>(
   options: FollowOptions<End>,
 ): AsyncGenerator<FollowedBatch<End>, void, undefined> {
   const stop = new AbortController();
-  const uncount = log.countReader();
+  const unfollow = log.follow();
   const release = () => {
     if (stop.signal.aborted) return;
     stop.abort();
     options.signal.removeEventListener("abort", release);
-    uncount();
+    unfollow();
     log.release();
   };
   const batches = follow(log, options, stop.signal, release);

@@ -13,8 +13,6 @@ export interface Growing {
 export interface GrowthWatcher {
   /** Looks whenever the directory's files may have grown, until the returned function is called. */
   watch(growing: Growing): () => void;
-  /** Looks once a second only: for logs that nobody should be writing to. */
-  sweep(growing: Growing): () => void;
   /** How many watches the kernel holds for us. */
   readonly watchers: number;
   close(): void;
@@ -37,6 +35,8 @@ const POLL_MS = 10;
 const QUIET_POLLS = 5;
 const REFUSED_MS = 250;
 const SWEEP_MS = 1000;
+/** So that a sweep of a thousand logs keeps nobody waiting for milliseconds. */
+const MEMBERS_A_TURN = 64;
 
 /**
  * While a log is quiet the kernel watches it; while it grows, one look each 10 ms costs a fraction of an event
@@ -101,43 +101,33 @@ export function createGrowthWatcher(options: GrowthWatcherOptions): GrowthWatche
     slow.start();
   };
   const seldom = (growing: Growing) => {
-    if (!swept.has(growing) || polled.has(growing)) return;
+    if (!live.has(growing) || polled.has(growing)) return;
     if (growing.look(true)) startPolling(growing);
   };
 
-  const swept = new Set<Growing>();
   const fast = createTicker(clock, POLL_MS, () => polled.keys(), poll);
   const slow = createTicker(clock, REFUSED_MS, () => refused, seldom);
-  const sweeping = createTicker(clock, SWEEP_MS, () => swept, seldom);
-  const sweep = (growing: Growing) => {
-    swept.add(growing);
-    sweeping.start();
-    return () => {
-      if (!live.has(growing)) swept.delete(growing);
-    };
-  };
+  const sweep = createTicker(clock, SWEEP_MS, () => live, seldom);
 
   return {
     watch(growing) {
       live.add(growing);
-      sweep(growing);
+      sweep.start();
       arm(growing);
       return () => {
         live.delete(growing);
-        swept.delete(growing);
         polled.delete(growing);
         refused.delete(growing);
         disarm(growing);
       };
     },
-    sweep,
     get watchers() {
       return armed.size;
     },
     close() {
       for (const growing of [...armed.keys()]) disarm(growing);
-      for (const set of [live, polled, refused, swept]) set.clear();
-      for (const ticker of [fast, slow, sweeping]) ticker.stop();
+      for (const set of [live, polled, refused]) set.clear();
+      for (const ticker of [fast, slow, sweep]) ticker.stop();
     },
   };
 }
@@ -150,14 +140,15 @@ function createTicker<T>(
   visit: (member: T) => void,
 ) {
   let cancel: (() => void) | undefined;
-  const tick = () => {
-    cancel = undefined;
-    const present = [...members()];
-    for (const member of present) visit(member);
-    if (present.length > 0) start();
+  const tick = (remaining: readonly T[]) => {
+    // `cancel` stays while the members are visited: what they start is this very ticker.
+    for (const member of remaining.slice(0, MEMBERS_A_TURN)) visit(member);
+    const later = remaining.slice(MEMBERS_A_TURN);
+    cancel = later.length > 0 ? clock.schedule(0, () => tick(later)) : undefined;
+    if (remaining.length > 0) start();
   };
   const start = () => {
-    cancel ??= clock.schedule(intervalMs, tick);
+    cancel ??= clock.schedule(intervalMs, () => tick([...members()]));
   };
   return {
     start,

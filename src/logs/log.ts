@@ -37,8 +37,11 @@ export interface Log {
   readonly version: number;
   /** Calls `wake` once, as soon as `version` is not the present one; the returned function cancels. */
   onChange(version: number, wake: () => void): () => void;
-  /** Counts one more reader that follows; the returned function counts it off again. */
-  countReader(): () => void;
+  /**
+   * Announces a reader that waits for growth: it is counted, and the files are watched even if no recording
+   * does so (a command's output). The returned function ends it.
+   */
+  follow(): () => void;
   /** Gives this hold back; the last one closes the files. Calling it again is harmless. */
   release(): void;
 }
@@ -105,26 +108,24 @@ export function createLog(
       state.look(true);
       return endPosition(state);
     },
-    onChange(version, wake) {
-      const cancel = state.onChange(version, wake);
-      // A recorded log is looked at anyway; another one should not grow, but once a second we make sure.
-      const unsweep =
-        state.recording === undefined
-          ? growth.sweep({
-              directory: state.directory,
-              look: (thorough) => {
-                state.look(thorough);
-                return false;
-              },
-              settle: () => undefined,
-            })
-          : undefined;
+    onChange: (version, wake) => state.onChange(version, wake),
+    follow() {
+      const uncount = dependencies.countReader();
+      if (state.recording !== undefined) return uncount;
+      const unwatch = growth.watch({
+        directory: state.directory,
+        look(thorough) {
+          const seen = state.known;
+          state.look(thorough);
+          return state.known !== seen;
+        },
+        settle: () => undefined,
+      });
       return () => {
-        cancel();
-        unsweep?.();
+        unwatch();
+        uncount();
       };
     },
-    countReader: dependencies.countReader,
     release,
   };
 }

@@ -16,6 +16,18 @@ describe("following a log", () => {
     expect(live).toHaveLength(1);
   });
 
+  it("tells at once what is written to a log that nobody records", async () => {
+    const { directory, logs } = await openLog();
+    const { batches } = await startFollowing(logs, directory);
+    const begun = performance.now();
+    for (let i = 0; i < 5; i++) {
+      await append(directory, "STDOUT", `line ${i}\n`);
+      expect(textOf(await pull(batches, (all) => all.length === 1), "STDOUT")).toBe(`line ${i}\n`);
+    }
+    // Five sweeps would take five seconds.
+    expect(performance.now() - begun).toBeLessThan(2500);
+  });
+
   it("without following, ends where the log ended when it was asked", async () => {
     const { directory, logs } = await openLog();
     await append(directory, "STDOUT", "one\nunfinished");
