@@ -4,7 +4,6 @@ import { RuntimeError } from "../errors.ts";
 import type { Dialect } from "./dialect.ts";
 import { postgresDialect, sqliteDialect } from "./dialect.ts";
 import { NodeSqliteDialect } from "./node-sqlite-dialect.ts";
-import { createPostgresPool } from "./postgres-pool.ts";
 import { createPrivateFile } from "./private-file.ts";
 import type { Schema } from "./schema.ts";
 import { SchemaPostgresDialect } from "./schema-postgres-dialect.ts";
@@ -28,11 +27,13 @@ export interface Database {
 }
 
 /** Opens without looking at what is inside. A PostgreSQL is first reached by the first query. */
-export function openDatabase(location: DatabaseLocation): Database {
+export async function openDatabase(location: DatabaseLocation): Promise<Database> {
   if (location.kind === "sqlite") {
     const dialect = new NodeSqliteDialect(openSqlite(location.path));
     return { db: new Kysely<Schema>({ dialect }), dialect: sqliteDialect };
   }
+  // Whoever uses SQLite does not pay for it in memory.
+  const { createPostgresPool } = await import("./postgres-pool.ts");
   const schema = location.schema ?? "workspace_runtime";
   const pool = createPostgresPool(location.url, schema);
   const db = new Kysely<Schema>({ dialect: new SchemaPostgresDialect(pool, schema) });

@@ -74,7 +74,7 @@ export interface Store extends StoreQueries {
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { clock, nodeId, onCommit = () => {}, retainedChanges = 20_000 } = options;
-  const database = openDatabase(options.database);
+  const database = await openDatabase(options.database);
   try {
     await migrate(database);
     const session = createSession({ database, clock, nodeId, onCommit, retainedChanges });

@@ -45,7 +45,7 @@ export async function createPostgresDatabase(): Promise<TestDatabase> {
 
 /** The run's PostgreSQL: started when it is first asked for. */
 async function postgresUrl(): Promise<string> {
-  const answer = await text(connect(inject("postgres")));
+  const answer = await text(connect(inject("postgres"), "127.0.0.1"));
   if (answer.startsWith("!")) throw new Error(`PostgreSQL: ${answer.slice(1)}`);
   return answer;
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -18,8 +18,26 @@ export interface PostgresCluster {
   remove(): Promise<void>;
 }
 
-/** Ends the server with whoever started it, even when that one was killed: its stdin ends then. */
-const GUARD = `"$@" & server=$!; cat > /dev/null; kill -INT $server 2> /dev/null; wait $server`;
+/**
+ * Runs the server until its own standard input ends, and with it whoever held that: also one that was
+ * killed. Then nothing of it is left, unless the last word was to keep it. A server that cannot start
+ * (status 1) is tried again: right after a crash the memory of the dead one may still be in use.
+ */
+const GUARD = `cd "$1" && binaries=$2 && shift 2 || exit 1
+rm -f word
+[ -d data ] || "$binaries/initdb" -D data -A trust -U postgres -E UTF8 --locale=C --no-sync \\
+  > /dev/null || exit 1
+exec 3<&0
+{ read -r word <&3; echo "$word" > word; kill -INT "$(cat server)" 2> /dev/null; } &
+status=1
+while [ $status = 1 ] && ! [ -e word ]; do
+  "$binaries/postgres" -D data -k "$PWD" -F "$@" & server=$!
+  echo $server > server
+  wait $server 2> /dev/null; status=$?
+  [ $status = 1 ] && sleep 0.1
+done
+wait
+[ "$(cat word)" = keep ] || rm -rf "$PWD"`;
 
 /** Makes a cluster and starts it. It ends by itself when this process does. */
 export async function createPostgresCluster(): Promise<PostgresCluster> {
@@ -27,24 +45,14 @@ export async function createPostgresCluster(): Promise<PostgresCluster> {
   const user = unprivilegedUser();
   if (user.uid !== undefined) chownSync(directory, user.uid, user.gid ?? user.uid);
   const binaries = findBinaries(user, directory);
-  const data = join(directory, "data");
   const url = `postgres://postgres@localhost/postgres?host=${encodeURIComponent(directory)}`;
   let guard: ChildProcess | undefined;
 
-  const options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C"];
-  execFileSync(join(binaries, "initdb"), ["-D", data, ...options, "--no-sync"], {
-    ...user,
-    cwd: directory,
-    stdio: ["ignore", "ignore", "inherit"],
-  });
-
   async function start(): Promise<void> {
-    const server = [join(binaries, "postgres"), "-D", data, "-k", directory, "-F"];
-    const settings = ["-c", "listen_addresses=", "-c", "max_connections=200"];
-    const quiet = ["-c", "log_min_messages=panic"];
-    guard = spawn("/bin/sh", ["-c", GUARD, "postgres", ...server, ...settings, ...quiet], {
+    const settings = ["listen_addresses=", "max_connections=200", "log_min_messages=panic"];
+    const options = settings.flatMap((setting) => ["-c", setting]);
+    guard = spawn("/bin/sh", ["-c", GUARD, "guard", directory, binaries, ...options], {
       ...user,
-      cwd: directory,
       // A session of its own: Ctrl-C on the test run must not end it before the tests.
       detached: true,
       stdio: ["pipe", "ignore", "inherit"],
@@ -56,7 +64,8 @@ export async function createPostgresCluster(): Promise<PostgresCluster> {
   async function stop(): Promise<void> {
     if (guard === undefined || guard.exitCode !== null || guard.signalCode !== null) return;
     const ended = once(guard, "exit");
-    guard.stdin?.end();
+    guard.ref();
+    guard.stdin?.end("keep\n");
     await ended;
   }
 
@@ -68,13 +77,12 @@ export async function createPostgresCluster(): Promise<PostgresCluster> {
       const client = new pg.Client({ connectionString: url });
       client.on("error", () => {});
       await client.connect();
-      const { rows } = await client.query("select pg_read_file('postmaster.pid') as text");
-      const pid = Number(String(rows[0].text).split("\n")[0]);
-      const gone = once(client, "end");
-      process.kill(pid, "SIGKILL");
+      const { rows } = await client.query(
+        "select pid from pg_stat_activity union all select split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int",
+      );
+      const gone = new Promise((resolve) => client.once("end", resolve));
+      for (const { pid } of rows.reverse()) killIfAlive(pid);
       await gone;
-      // The children of a dead server end by themselves, and hold its memory until then.
-      await eventually(() => !isAlive(pid));
       await stop();
     },
     async remove() {
@@ -153,11 +161,10 @@ async function canConnect(url: string): Promise<boolean> {
   }
 }
 
-function isAlive(pid: number): boolean {
+function killIfAlive(pid: number): void {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
 }

@@ -1,14 +1,11 @@
-import { rmSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { type AddressInfo, createServer } from "node:net";
 import type { TestProject } from "vitest/node";
 import { createPostgresCluster, type PostgresCluster } from "./postgres-cluster.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** A Unix socket that answers the URL of a PostgreSQL, or "!" and why there is none. */
-    postgres: string;
+    /** A loopback port that answers the URL of a PostgreSQL, or "!" and why there is none. */
+    postgres: number;
   }
 }
 
@@ -25,8 +22,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
     return (await cluster).url;
   };
 
-  const path = join(tmpdir(), `wr-pg-${process.pid}.sock`);
-  rmSync(path, { force: true });
   const server = createServer((socket) => {
     socket.on("error", () => {});
     url().then(
@@ -36,9 +31,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(path, resolve);
+    server.listen(0, "127.0.0.1", resolve);
   });
-  project.provide("postgres", path);
+  project.provide("postgres", (server.address() as AddressInfo).port);
 
   return async () => {
     await new Promise((resolve) => server.close(resolve));
