@@ -23,7 +23,7 @@ import type { Platform } from "./platform.ts";
 import { isLive } from "./process-stat.ts";
 import type { ProcessTables } from "./process-table.ts";
 import { createScanHold } from "./scan-hold.ts";
-import { commandOf, describe, endTree, type StopOutcome } from "./stop.ts";
+import { AT_ONCE, commandOf, describe, endTree, type StopOutcome } from "./stop.ts";
 import { findMembers, type Tree } from "./tree.ts";
 import type { Watcher } from "./watch.ts";
 import { cutWriters, type WriterGuard } from "./writers.ts";
@@ -197,7 +197,7 @@ export async function createInstance(
       return Promise.reject(invalidField("stop.signal", `${signal} is no signal of this system`));
     }
     const graceMs = signal === "SIGKILL" ? 0 : (request.graceMs ?? 10_000);
-    const killAt = clock.monotonic() + graceMs;
+    const killAt = graceMs > 0 ? clock.monotonic() + graceMs : AT_ONCE;
     if (proven !== undefined) return Promise.resolve(proven);
     if (stopping !== undefined) {
       stopping.killAt = Math.min(stopping.killAt, killAt);

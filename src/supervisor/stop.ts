@@ -26,13 +26,18 @@ export interface TreeEnding {
   readonly clock: Clock;
   readonly signal: NodeJS.Signals;
   readonly mainHasExited: () => boolean;
-  /** When to stop waiting for the tree's own end, by the monotonic clock; a joining caller may bring it forward. */
+  /**
+   * When to stop waiting for the tree's own end, by the monotonic clock, or AT_ONCE: then it is not even asked. A joining
+   * caller may bring it forward.
+   */
   readonly killAt: () => number;
   /** Resolves after so many milliseconds, or at once when something about the instance changes. */
   readonly pause: (ms: number) => Promise<void>;
   /** Who listens on the instance's ports and may be of it. */
   readonly busyPorts: () => Promise<BusyPorts>;
 }
+
+export const AT_ONCE = Number.NEGATIVE_INFINITY;
 
 /** How long what was killed may take to be gone: longer only for what hangs in the kernel. */
 const GONE_MS = 5000;
@@ -53,7 +58,7 @@ export async function endTree(ending: TreeEnding): Promise<StopOutcome> {
 
   let members = await look();
   let killed = false;
-  if (members.length > 0 && killAt() > clock.monotonic()) {
+  if (members.length > 0 && killAt() !== AT_ONCE) {
     if (hold.ask(members, signal)) signals.push(signal, "SIGCONT");
     members = await waitForEnd(members);
   }

@@ -146,7 +146,7 @@ describe("hazard 24a", () => {
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const) {
       await eventually(() => writersOf(instance).length >= 4);
       process.kill(-shim, signal);
-      for (const pid of [shim, ...writersOf(instance)]) process.kill(pid, signal);
+      signalAll([shim, ...writersOf(instance)], signal);
     }
     expect(await instance.exited).toMatchObject({ code: 0 });
     await instance.drained;
@@ -154,13 +154,13 @@ describe("hazard 24a", () => {
   });
 
   it("KILL to the cats loses no line that was not in their hands, and the service nothing", async () => {
-    const instance = await house.start(chatter(300, 2));
+    const instance = await house.start(chatter(1500, 2));
     for (let kills = 0; kills < 5; kills += 1) {
       const cats = await eventually(() => {
         const found = writersOf(instance).filter((pid) => commandName(pid) === "cat");
         return found.length === 2 && found;
       });
-      for (const cat of cats) process.kill(cat, "SIGKILL");
+      signalAll(cats, "SIGKILL");
     }
     expect(await instance.exited).toMatchObject({ code: 0 });
     await instance.drained;
@@ -168,7 +168,7 @@ describe("hazard 24a", () => {
     const gaps = lines.filter((line, index) => line !== (lines[index - 1] ?? 0) + 1);
     expect(gaps.length).toBeLessThanOrEqual(5);
     expect(lines).toEqual([...lines].sort((a, b) => a - b));
-    expect(lines.at(-1)).toBe(300);
+    expect(lines.at(-1)).toBe(1500);
     expect(readFileSync(join(house.directory, "logs", "stdout.log.gaps"), "utf8")).toMatch(
       /^\d+ 0$/m,
     );
@@ -177,7 +177,7 @@ describe("hazard 24a", () => {
   it("KILL to the writers, cats and all: the server puts others in, no order lost", async () => {
     await house.supervisor({ sweepMs: 20, repairMs: 100 });
     const instance = await house.start(chatter(30_000));
-    for (const pid of writersOf(instance)) process.kill(pid, "SIGKILL");
+    signalAll(writersOf(instance), "SIGKILL");
     expect(await instance.exited).toMatchObject({ code: 0 });
     await instance.drained;
     const lines = linesOf(house.log());
@@ -194,7 +194,7 @@ describe("hazard 24a", () => {
     );
     await supervisor.close();
     await eventually(() => house.log() === "one\n");
-    for (const pid of writersOf(instance)) process.kill(pid, "SIGKILL");
+    signalAll(writersOf(instance), "SIGKILL");
     writeFileSync(go, "");
     await eventually(() => readFileSync(join(instance.directory, "drained"), "utf8")[0] === "1");
     expect(house.log()).toBe("one\ntwo\nthree\n");
@@ -202,8 +202,8 @@ describe("hazard 24a", () => {
 
   it("a stopped writer makes the service wait, and nothing is lost when it goes on", async () => {
     const instance = await house.start(chatter(5000));
-    for (const pid of writersOf(instance)) process.kill(pid, "SIGSTOP");
-    for (const pid of writersOf(instance)) process.kill(pid, "SIGCONT");
+    signalAll(writersOf(instance), "SIGSTOP");
+    signalAll(writersOf(instance), "SIGCONT");
     await instance.drained;
     expect(linesOf(house.log())).toEqual(numbers(5000));
   });
@@ -221,7 +221,8 @@ describe("hazard 24a", () => {
       const pids = processesWith(needle);
       return pids.length > 0 && pids;
     });
-    expect(found).toEqual([instance.pid]);
+    expect(found).toContain(instance.pid); // and perhaps its child that is about to become sleep
+    expect(found).not.toContain(shimOf(instance));
     execFileSync("pkill", ["-9", "-f", needle]);
     expect(await instance.exited).toMatchObject({ signal: "SIGKILL", lost: false });
     await instance.drained;
@@ -362,5 +363,16 @@ function commandName(pid: number): string {
     return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
   } catch {
     return "";
+  }
+}
+
+/** Some of them may just have ended: tools that the shim runs. */
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
   }
 }

@@ -129,7 +129,6 @@ describe("adopting what an earlier server left", () => {
     const instance = await house.start("exec sleep 1000");
     const other = await house.start("exec sleep 1000");
     const second = await nextServer();
-    await instance.stop({ graceMs: 0 }).catch(() => {});
     process.kill(instance.pid, "SIGKILL");
     process.kill(shimOf(instance), "SIGKILL");
     await eventually(() => !lives(instance.pid));

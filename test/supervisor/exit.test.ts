@@ -80,6 +80,7 @@ describe("the end of a process and of its output", () => {
     const instance = await house.start("exec sleep 1000");
     const [writer] = writersOf(instance);
     expect(writer).toBeDefined();
+    await eventually(() => writersOf(instance).length === 4); // no tool of the shim's start left
     // A writer that hangs: the tree is gone, and `drained` does not come by itself.
     for (const pid of writersOf(instance)) process.kill(pid, "SIGSTOP");
     void instance.stop({ graceMs: 0 });

@@ -91,6 +91,7 @@ describe("starting a process", () => {
       logsDirectory: join(house.directory, "none"),
     });
     expect(await none.exited).toMatchObject({ code: 0 });
+    await none.drained;
     expect(lives(open.pid)).toBe(true);
     expect(readFileSync(join(house.directory, "none", "stdout.log"), "utf8")).toBe("ended\n");
   });
