@@ -83,10 +83,16 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     readLoginShell,
   });
   void base.warning().then((warning) => warning !== undefined && log.warn(warning));
+  const hasHoles = await canPunchHoles(config.dataDir);
+  if (!hasHoles) {
+    log.warn(
+      "logs are not trimmed here: that needs the program fallocate (util-linux) and a file system with holes",
+    );
+  }
   const logs = createLogs({
     clock,
     onError: (message, error) => log.warn({ err: error }, message),
-    punchHole: (await canPunchHoles(config.dataDir)) ? punchHole : undefined,
+    punchHole: hasHoles ? punchHole : undefined,
   });
   const supervisor = await createSupervisor({
     installationId,
@@ -183,6 +189,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       stop_proof_cgroup: Number(supervisor.capabilities().cgroup),
       stop_proof_subreaper: Number(supervisor.capabilities().subreaper),
       adoption: Number(supervisor.capabilities().adoption),
+      log_trimming: Number(hasHoles),
     },
   });
   const socket = place("server.sock");

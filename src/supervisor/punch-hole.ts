@@ -20,7 +20,7 @@ const PROBE_BYTES = 64 * 1024;
 export async function canPunchHoles(directory: string): Promise<boolean> {
   const path = join(directory, `.hole-probe-${process.pid}`);
   try {
-    const file = await open(path, "wx", 0o600);
+    const file = await open(path, "wx+", 0o600);
     try {
       await file.write(Buffer.alloc(PROBE_BYTES, 1), 0, PROBE_BYTES, 0);
       await punchHole(path, 0, PROBE_BYTES);
