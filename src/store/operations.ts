@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Operation, OperationPhase, OperationStatus } from "../model/operation.ts";
 import type { Page, PageRequest } from "../model/page.ts";
 import type { Actor } from "../model/workspace.ts";
@@ -21,6 +22,9 @@ export interface OperationFilter {
   readonly runIds: readonly string[];
   readonly statuses: readonly OperationStatus[];
 }
+
+/** As the partial index has it, to the letter: or it would not be used. */
+const isRunning = sql<boolean>`status = 'RUNNING'`;
 
 export interface OperationQueries {
   insert(record: NewOperation): Promise<Operation>;
@@ -83,7 +87,7 @@ function get(session: Session, operationId: string): Promise<Operation | undefin
 }
 
 function selectRunning(db: Db) {
-  const query = db.selectFrom("operations").selectAll().where("status", "=", "RUNNING");
+  const query = db.selectFrom("operations").selectAll().where(isRunning);
   return query.orderBy("start_time").orderBy("operation_id");
 }
 

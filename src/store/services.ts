@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Page, PageRequest } from "../model/page.ts";
 import type { Provider, Service, ServiceState } from "../model/service.ts";
 import type { ScopeType } from "../model/service-spec.ts";
@@ -32,6 +33,10 @@ export interface ServiceFilter {
   /** One row per identity, the newest; applied before `states`. */
   readonly current: boolean;
 }
+
+/** The condition of the index `services_one_live`, in its own words: or it would not be used. */
+const hasUniqueKey = sql<boolean>`provider = 'LOCAL_PROCESS' and reuse_key <> ''
+  and state in ('STARTING', 'RUNNING', 'STOPPING', 'BACKOFF')`;
 
 /** A service in one of these has a process, or will have one. */
 export const LIVE_SERVICE_STATES = ["STARTING", "RUNNING", "STOPPING", "BACKOFF"] as const;
@@ -150,8 +155,7 @@ function findLive(
     const row = await selectServices(session, db)
       .where("company_id", "=", companyId)
       .where("reuse_key", "=", reuseKey)
-      .where("provider", "=", "LOCAL_PROCESS")
-      .where("state", "in", LIVE_SERVICE_STATES)
+      .where(hasUniqueKey)
       .executeTakeFirst();
     return row && serviceFromRow(row);
   });

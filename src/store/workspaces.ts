@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Page, PageRequest } from "../model/page.ts";
 import type {
   DesiredState,
@@ -47,6 +48,9 @@ export type WorkspaceIdentity =
       readonly issueId: string;
     };
 
+/** As the partial indexes have it, to the letter: or they would not be used. */
+const isNotArchived = sql<boolean>`state <> 'ARCHIVED'`;
+
 export interface WorkspaceQueries {
   /**
    * Not inserted when its id is taken or, for git_worktree, when a live workspace of its company
@@ -86,7 +90,7 @@ export function createWorkspaceQueries(session: Session): WorkspaceQueries {
     findLive: (identity) => findLive(session, identity),
     listLiveByWorktreePath: (worktreePath) =>
       session.read(async (db) => {
-        const query = db.selectFrom("workspaces").selectAll().where("state", "<>", "ARCHIVED");
+        const query = db.selectFrom("workspaces").selectAll().where(isNotArchived);
         const rows = await query
           .where("worktree_path", "=", worktreePath)
           .orderBy("create_time")
@@ -95,7 +99,7 @@ export function createWorkspaceQueries(session: Session): WorkspaceQueries {
       }),
     listLive: (companyId) =>
       session.read(async (db) => {
-        let query = db.selectFrom("workspaces").selectAll().where("state", "<>", "ARCHIVED");
+        let query = db.selectFrom("workspaces").selectAll().where(isNotArchived);
         if (companyId !== "") query = query.where("company_id", "=", companyId);
         return (await query.orderBy("create_time").execute()).map(fromRow);
       }),
@@ -128,8 +132,8 @@ function findLive(session: Session, identity: WorkspaceIdentity): Promise<Worksp
     const live = db
       .selectFrom("workspaces")
       .selectAll()
-      .where("state", "<>", "ARCHIVED")
-      .where("strategy", "=", identity.strategy)
+      .where(isNotArchived)
+      .where("strategy", "=", sql.lit(identity.strategy))
       .where("company_id", "=", identity.companyId);
     const same =
       identity.strategy === "GIT_WORKTREE"

@@ -112,7 +112,9 @@ export function createInitialMigration({ id, json, labels }: ColumnTypes): Migra
       await sql`create index workspaces_live_path
         on workspaces (worktree_path) where state <> 'ARCHIVED'`.execute(db);
       await sql`create index workspaces_live_base
-        on workspaces (company_id, base_cwd) where state <> 'ARCHIVED'`.execute(db);
+        on workspaces (company_id, base_cwd, create_time, workspace_id) where state <> 'ARCHIVED'`.execute(
+        db,
+      );
 
       await schema
         .createTable("services")
@@ -185,9 +187,11 @@ export function createInitialMigration({ id, json, labels }: ColumnTypes): Migra
         on services (company_id, reuse_key)
         where provider = 'LOCAL_PROCESS' and reuse_key <> ''
           and state in ('STARTING', 'RUNNING', 'STOPPING', 'BACKOFF')`.execute(db);
-      await sql`create index services_live
-        on services (state)
-        where state in ('STARTING', 'RUNNING', 'STOPPING', 'BACKOFF')`.execute(db);
+      await schema
+        .createIndex("services_state")
+        .on("services")
+        .columns(["node_id", "state"])
+        .execute();
 
       await schema
         .createTable("leases")
