@@ -1,11 +1,5 @@
 import type { Duplex } from "node:stream";
-import {
-  type DescMessage,
-  type DescMethod,
-  fromBinary,
-  type Message,
-  toBinary,
-} from "@bufbuild/protobuf";
+import { type DescMessage, type DescMethod, fromBinary, type Message } from "@bufbuild/protobuf";
 import {
   Server,
   ServerCredentials,
@@ -15,6 +9,7 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
+import { type Encoded, encoderOf } from "../rpc/encode.ts";
 import { statusOf, undecodable } from "../rpc/status.ts";
 import { callEnded } from "../rpc/status-error.ts";
 import { type Answers, createRace, pullAnswers } from "./answer.ts";
@@ -80,10 +75,11 @@ function addMethod(
         path,
         requestStream,
         responseStream,
-        // Bytes in, bytes out: what fails to decode is answered here, with details.
+        // Bytes in: what fails to decode is answered here, with details. Bytes out: of a serialized
+        // message the library wants its length and that it copies itself behind the frame's head.
         requestSerialize: identity,
         requestDeserialize: identity,
-        responseSerialize: identity,
+        responseSerialize: identity as (message: Encoded) => never,
         responseDeserialize: identity,
       },
     },
@@ -92,13 +88,14 @@ function addMethod(
 }
 
 function answerUnary(method: DescMethod, handler: AnyHandler, options: TransportOptions) {
-  return async (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
+  const encode = encoderOf(method.output);
+  return async (call: ServerUnaryCall<Buffer, Encoded>, callback: sendUnaryData<Encoded>) => {
     let opened: Call | undefined;
     try {
       opened = openCall(call, false, options);
       const request = decode(method.input, call.request);
       const race = createRace(opened.context.signal);
-      callback(null, encode(method.output, await race(handler(request, opened.context))));
+      callback(null, encode(await race(handler(request, opened.context))));
     } catch (error) {
       callback(grpcError(error, method, options.log));
     } finally {
@@ -109,8 +106,9 @@ function answerUnary(method: DescMethod, handler: AnyHandler, options: Transport
 
 /** Server streaming; bidi too, where the handler pulls the requests itself. */
 function answerStream(method: DescMethod, handler: AnyHandler, options: TransportOptions) {
+  const encode = encoderOf(method.output);
   return async (
-    call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
+    call: ServerWritableStream<Buffer, Encoded> | ServerDuplexStream<Buffer, Encoded>,
   ) => {
     let opened: Call | undefined;
     let answers: Answers<Message> | undefined;
@@ -118,14 +116,14 @@ function answerStream(method: DescMethod, handler: AnyHandler, options: Transpor
       opened = openCall(call, true, options);
       const { signal } = opened.context;
       const request = isClientStream(method)
-        ? decodeAll(method.input, call as ServerDuplexStream<Buffer, Buffer>)
-        : decode(method.input, (call as ServerWritableStream<Buffer, Buffer>).request);
+        ? decodeAll(method.input, call as ServerDuplexStream<Buffer, Encoded>)
+        : decode(method.input, (call as ServerWritableStream<Buffer, Encoded>).request);
       answers = pullAnswers<Message>(handler(request, opened.context), signal);
       const room = createSendWindow(call, signal, options.limits.streamBufferBytes);
       for (;;) {
         const message = await answers.next();
         if (message === undefined) break;
-        const full = room.send(encode(method.output, message));
+        const full = room.send(encode(message));
         if (full !== undefined) await full;
       }
       call.end();
@@ -139,12 +137,15 @@ function answerStream(method: DescMethod, handler: AnyHandler, options: Transpor
   };
 }
 
+/** What a queued message costs besides its bytes, roughly. */
+const MESSAGE_OVERHEAD_BYTES = 512;
+
 /**
  * Sends up to `limit` bytes ahead of the client. Counted in bytes, because the library's own mark is
  * 16 messages: 4 MiB of logs for each slow reader, and next to nothing of status changes.
  */
 function createSendWindow(
-  call: ServerWritableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
+  call: ServerWritableStream<Buffer, Encoded> | ServerDuplexStream<Buffer, Encoded>,
   signal: AbortSignal,
   limit: number,
 ) {
@@ -153,11 +154,12 @@ function createSendWindow(
   let onRoom: (() => void) | undefined;
   return {
     /** A promise when the caller must wait before the next; rejects once the call has ended. */
-    send(bytes: Buffer): Promise<void> | undefined {
-      unsent += bytes.length;
+    send(message: Encoded): Promise<void> | undefined {
+      const size = message.byteLength + MESSAGE_OVERHEAD_BYTES;
+      unsent += size;
       // A cancelled call never calls back; the race ends the wait.
-      call.write(bytes, () => {
-        unsent -= bytes.length;
+      call.write(message, () => {
+        unsent -= size;
         if (unsent < limit) onRoom?.();
       });
       if (unsent < limit) return undefined;
@@ -205,16 +207,10 @@ async function* decodeAll(desc: DescMessage, requests: AsyncIterable<Buffer>) {
   for await (const bytes of requests) yield decode(desc, bytes);
 }
 
-function encode(desc: DescMessage, message: Message): Buffer {
-  const bytes = toBinary(desc, message);
-  // Fresh from the encoder and nobody else's: wrapped, not copied.
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 function isClientStream(method: DescMethod): boolean {
   return method.methodKind === "bidi_streaming";
 }
 
-function identity(bytes: Buffer): Buffer {
-  return bytes;
+function identity<T>(value: T): T {
+  return value;
 }

@@ -1,0 +1,24 @@
+import { type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";
+import {
+  type StreamLogsResponse,
+  StreamLogsResponseSchema,
+} from "../../gen/workspace/runtime/v1/log_pb.ts";
+import { encodeStreamLogsResponse } from "./encode-logs.ts";
+
+/** A message's bytes, to be written where they are needed. A Buffer is one. */
+export interface Encoded {
+  readonly byteLength: number;
+  copy(target: Uint8Array, start: number): unknown;
+}
+
+/** How answers of one type become bytes. */
+export function encoderOf(desc: DescMessage): (message: Message) => Encoded {
+  if (desc.typeName === StreamLogsResponseSchema.typeName) {
+    return (message) => encodeStreamLogsResponse(message as StreamLogsResponse);
+  }
+  return (message) => {
+    const bytes = toBinary(desc, message);
+    // Fresh from the encoder and nobody else's: wrapped, not copied.
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  };
+}
