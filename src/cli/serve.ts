@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { startApp } from "../app.ts";
-import { loadConfig, settings, variableOf } from "../config.ts";
+import { ConfigError, loadConfig, settings, variableOf } from "../config.ts";
 import { createLogger } from "../logger.ts";
 
 /** `serve`: one server in the foreground, until SIGTERM or SIGINT. */
@@ -34,7 +34,9 @@ function given(command: Command, flag: string): string | boolean | string[] | un
 
 async function serve(config: ReturnType<typeof loadConfig>): Promise<void> {
   const log = createLogger(config.logLevel);
-  const app = await startApp(config, log);
+  const app = await startApp(config, log).catch((error: NodeJS.ErrnoException) => {
+    throw explainListen(error, config.listen) ?? error;
+  });
   const ended = Promise.withResolvers<void>();
   let asked = false;
   const end = (signal: NodeJS.Signals) => {
@@ -50,4 +52,22 @@ async function serve(config: ReturnType<typeof loadConfig>): Promise<void> {
   process.stdout.write(`${JSON.stringify(app.ready)}\n`);
   await ended.promise;
   process.exit(0);
+}
+
+/** The system's word for an address that cannot be had, as what to do about it. */
+function explainListen(
+  error: NodeJS.ErrnoException,
+  { host, port }: { readonly host: string; readonly port: number },
+): ConfigError | undefined {
+  const advice: Readonly<Record<string, string>> = {
+    EADDRINUSE: "is taken: stop what listens there, or choose another (port 0 picks a free one)",
+    EACCES: "needs more rights: choose a port above 1023",
+    EADDRNOTAVAIL: "is no address of this machine",
+    ENOTFOUND: "is no host that can be found",
+  };
+  const what =
+    error.syscall === "listen" || error.syscall === "getaddrinfo"
+      ? advice[error.code ?? ""]
+      : undefined;
+  return what === undefined ? undefined : new ConfigError(`--listen ${host}:${port} ${what}`);
 }
