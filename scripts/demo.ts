@@ -59,12 +59,15 @@ interface Scene {
   readonly client: RuntimeClient;
   readonly ending: AbortController;
   serverPid: number;
+  /** A start in progress. */
+  starting: Promise<void>;
   /** Processes of services that were seen. */
   readonly pids: Set<number>;
 }
 
 const started = performance.now();
-process.exitCode = await main();
+// Not the exit code alone: what a failure cut short may still wait for something.
+process.exit(await main());
 
 async function main(): Promise<number> {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "wsrt-demo-")));
@@ -75,6 +78,7 @@ async function main(): Promise<number> {
     client: createClient({ dataDir }),
     ending: new AbortController(),
     serverPid: 0,
+    starting: Promise.resolve(),
     pids: new Set(),
   };
   const interrupted = new Promise<never>((_, reject) => {
@@ -201,7 +205,12 @@ function makeRepository(directory: string): string {
   return repository;
 }
 
-async function startServer(scene: Scene): Promise<void> {
+function startServer(scene: Scene): Promise<void> {
+  scene.starting = start(scene);
+  return scene.starting;
+}
+
+async function start(scene: Scene): Promise<void> {
   const begun = performance.now();
   scene.serverPid = await launchServer({
     dataDir: scene.dataDir,
@@ -301,13 +310,14 @@ function showStatus({ client, ending }: Scene) {
 }
 
 /** Follows a web server's log over everything that happens; each tick must be the next one. */
-function countLines({ client }: Scene, { web, issue }: Run) {
+function countLines({ client, ending }: Scene, { web, issue }: Run) {
   const reader = { count: 0, last: 0, interruptions: 0, ended: Promise.resolve() };
   const read = async () => {
     const messages = followLogs(
       client,
       { source: { case: "serviceId", value: web.serviceId } },
       {
+        signal: ending.signal,
         onRetry: () => {
           if (reader.interruptions++ === 0)
             line("red", "stream", `${issue.identifier}  interrupted`);
@@ -354,6 +364,7 @@ async function ask({ url }: Service): Promise<Answer> {
 async function leaveNothing(scene: Scene): Promise<void> {
   const { client, directory, pids } = scene;
   scene.ending.abort();
+  await scene.starting.catch(() => {});
   try {
     if ([...pids].some(isAlive)) await stopServices(scene);
   } finally {

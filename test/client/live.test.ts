@@ -1,9 +1,9 @@
 import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { checkHealth, createClient, errorDetails } from "../../src/client/index.ts";
-import { type RunningServer, startServer } from "../support/server.ts";
+import { startServer, type TestServer } from "../support/server.ts";
 
-let server: RunningServer;
+let server: TestServer;
 beforeAll(async () => {
   server = await startServer();
 });

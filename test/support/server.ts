@@ -7,7 +7,8 @@ import type { WorkspaceRuntime } from "../../gen/workspace/runtime/v1/workspace_
 import { createClient } from "../../src/client/index.ts";
 
 const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
-const START_MS = 20_000;
+/** Generous: the suites of two cores start many servers at once. */
+const START_MS = 45_000;
 
 /** A real server in a process of its own, as an operator starts it. */
 export interface TestServer {
@@ -44,7 +45,11 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     stderr += chunk;
   });
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  const ready = await readyLine(child, () => stderr);
+  const ready = await readyLine(child, () => stderr).catch((error: unknown) => {
+    child.kill("SIGKILL");
+    if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
+    throw error;
+  });
   const token = readFileSync(join(dataDir, "token"), "utf8").trim();
   const client = createClient({ address: ready.address, token });
 
