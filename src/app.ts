@@ -228,6 +228,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         }),
   });
 
+  await operations.recover(installationId);
   found = await reconcile(core);
   reconciled.resolve();
   idle.wake();
