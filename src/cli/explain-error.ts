@@ -35,6 +35,9 @@ function adviceFor({ code, reason, message, violations }: ErrorDetails): string 
   if (reason === "UNAUTHENTICATED") {
     return "The server refused the token. It stands in the file `token` of the server's data directory: name that with --data-dir, or set WORKSPACE_RUNTIME_TOKEN.";
   }
+  if (reason === "SERVICE_LEASED") {
+    return `${sentence(message)} --force stops it all the same and ends the lease.`;
+  }
   if (reason === "PATH_NOT_ALLOWED") {
     return `${sentence(message)} Start the server with --allow-root for directories outside the home and temporary ones.`;
   }
