@@ -89,6 +89,30 @@ export async function stopServices(
   return { services, stopped, failures, operation: finished };
 }
 
+/** What lives of a workspace's services. */
+export function servicesOfWorkspace(core: ServicesCore, workspace: Workspace): readonly Service[] {
+  const live = core.registry.all().map((life) => life.row());
+  return live.filter((service) => belongsTo(service, workspace));
+}
+
+/** For the end of a workspace: stops them all, whoever leases them. */
+export async function stopOfWorkspace(
+  core: ServicesCore,
+  workspace: Workspace,
+  reason: StopRequestReason,
+): Promise<{ stopped: readonly StopReceipt[]; failures: readonly ServiceFailure[] }> {
+  const services = servicesOfWorkspace(core, workspace);
+  const outcomes = await Promise.all(
+    services.map((service) => stopOne(core, service, { force: true }, reason)),
+  );
+  return {
+    stopped: outcomes.flatMap(({ receipt }) => (receipt === undefined ? [] : [receipt])),
+    failures: outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [failure])),
+  };
+}
+
+export type StopRequestReason = "STOP_REQUESTED" | "WORKSPACE_ARCHIVED";
+
 interface StopOutcome {
   readonly service: Service;
   readonly receipt?: StopReceipt;
@@ -98,11 +122,12 @@ interface StopOutcome {
 async function stopOne(
   core: ServicesCore,
   service: Service,
-  request: StopRequest,
+  request: Pick<StopRequest, "force" | "graceMs">,
+  reason: StopRequestReason = "STOP_REQUESTED",
 ): Promise<StopOutcome> {
   const life = core.registry.get(service.serviceId);
   if (life === undefined) return { service };
-  const receipt = await life.stop("STOP_REQUESTED", {
+  const receipt = await life.stop(reason, {
     ...(request.graceMs === undefined ? {} : { graceMs: request.graceMs }),
     ...(request.force ? {} : { condition: { kind: "unleased" as const } }),
   });
@@ -149,11 +174,7 @@ async function targets(
     return { services: [service] };
   }
   const workspace = await workspaceOf(core, target);
-  const live = core.registry.all().map((life) => life.row());
-  return {
-    workspace,
-    services: live.filter((service) => belongsTo(service, workspace)),
-  };
+  return { workspace, services: servicesOfWorkspace(core, workspace) };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { RuntimeError } from "../errors.ts";
 import type { Service, StopReceipt } from "../model/service.ts";
 import { untilAbandoned } from "./abandon.ts";
-import { startServices, stopServices } from "./control.ts";
+import { servicesOfWorkspace, startServices, stopOfWorkspace, stopServices } from "./control.ts";
 import type { ServicesCore } from "./core.ts";
 import { ensure } from "./ensure.ts";
 import { applyStopPolicy } from "./release.ts";
@@ -24,6 +24,8 @@ export function createServices(core: ServicesCore, onReleased: () => void): Serv
       });
     },
     list: (filter, page) => store.services.list(filter, page),
+    ofWorkspace: (workspace) => servicesOfWorkspace(core, workspace),
+    stopOfWorkspace: (workspace, reason) => stopOfWorkspace(core, workspace, reason),
   };
 }
 

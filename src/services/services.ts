@@ -1,9 +1,15 @@
 import type { ServiceFailure } from "../errors.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Page, PageRequest } from "../model/page.ts";
-import type { Provider, Service, ServiceState, StopReceipt } from "../model/service.ts";
+import type {
+  Provider,
+  Service,
+  ServiceState,
+  StateReason,
+  StopReceipt,
+} from "../model/service.ts";
 import type { ScopeType, ServiceSpec } from "../model/service-spec.ts";
-import type { Actor, AgentRef, IssueRef } from "../model/workspace.ts";
+import type { Actor, AgentRef, IssueRef, Workspace } from "../model/workspace.ts";
 
 /**
  * The services of all workspaces. A call whose `signal` aborts is answered at once with the
@@ -21,6 +27,16 @@ export interface Services {
   /** SERVICE_NOT_FOUND when there is no such row. */
   get(serviceId: string): Promise<Service>;
   list(filter: ServiceFilter, page: PageRequest): Promise<Page<Service>>;
+  /** What lives of a workspace's services: its own by scope, and what runs in its worktree. */
+  ofWorkspace(workspace: Workspace): readonly Service[];
+  /** Stops these, leased or not, with proof; failures are STOP_NOT_PROVEN. */
+  stopOfWorkspace(
+    workspace: Workspace,
+    reason: Extract<StateReason, "STOP_REQUESTED" | "WORKSPACE_ARCHIVED">,
+  ): Promise<{
+    readonly stopped: readonly StopReceipt[];
+    readonly failures: readonly ServiceFailure[];
+  }>;
 }
 
 export interface EnsureRequest {
