@@ -130,8 +130,7 @@ describe("a gRPC stream is released", () => {
     ["blocked", loudRequest],
   ])("when the client's process is killed while the server is %s", async (_how, request) => {
     const { server, source, blocked, released } = await streamingServer();
-    const child = forkClient(server.address, request);
-    await once(child, "message");
+    const child = await forkClient(server.address, request);
     if (request === loudRequest) await blocked();
     expect(source.held.size).toBe(1);
     child.kill("SIGKILL");
@@ -161,8 +160,7 @@ describe("a gRPC stream is released", () => {
       { streamLogs: (_request, { signal }) => source.endless(signal, true) },
       { limits: { pingIntervalMs: 100, pingTimeoutMs: 200 } },
     );
-    const child = forkClient(server.address, quietRequest);
-    await once(child, "message");
+    const child = await forkClient(server.address, quietRequest);
     expect(source.held.size).toBe(1);
     child.kill("SIGSTOP");
     await eventually(() => source.held.size === 0);
@@ -224,12 +222,18 @@ describe("a stream over HTTP/1.1 is released", () => {
   });
 });
 
-function forkClient(address: string, request: Buffer): ChildProcess {
+/** A client in a process of its own, which has its first message. */
+async function forkClient(address: string, request: Buffer): Promise<ChildProcess> {
   const child = fork(new URL("../fixtures/stream-client.ts", import.meta.url), [
     address,
     TOKEN,
     request.toString("hex"),
   ]);
   onTestFinished(() => void child.kill("SIGKILL"));
+  const exited = once(child, "exit").then(([code, signal]) => {
+    throw new Error(`the client ended with ${code ?? signal} before its first message`);
+  });
+  await Promise.race([once(child, "message"), exited]);
+  exited.catch(() => {});
   return child;
 }
