@@ -297,6 +297,7 @@ export async function createInstance(
       return createCgroupHold(openCgroup(record.cgroup), main);
     }
     return createScanHold({
+      clock,
       tables,
       tree,
       subreaper: record.subreaper,

@@ -1,4 +1,5 @@
 import { readdirSync, readlinkSync } from "node:fs";
+import type { Clock } from "../clock.ts";
 import { ask } from "./ask.ts";
 import type { Hold } from "./hold.ts";
 import { findLive } from "./identity.ts";
@@ -8,6 +9,7 @@ import { signalProcess } from "./signal.ts";
 import { findMembers, type Tree } from "./tree.ts";
 
 export interface ScanHoldOptions {
+  readonly clock: Clock;
   readonly tables: ProcessTables;
   readonly tree: Tree;
   readonly subreaper: boolean;
@@ -26,6 +28,7 @@ const QUIET_READS = 50;
 const DRAIN_MS = 200;
 /** Against a tree that forks as fast as it is killed: then the next round goes on. */
 const FREEZE_PASSES = 20;
+const FREEZE_MS = 500;
 
 /**
  * Without cgroups: members are found by evidence (see `findMembers`), stopped first so that they cannot fork, then
@@ -33,7 +36,7 @@ const FREEZE_PASSES = 20;
  * holds the pipes. One that shed session, group, marker and pipes is found only while the shim is its subreaper.
  */
 export function createScanHold(options: ScanHoldOptions): Hold {
-  const { tables, tree, subreaper, hasExited, drained, awaitDrained } = options;
+  const { clock, tables, tree, subreaper, hasExited, drained, awaitDrained } = options;
   const since = (tree.shim ?? tree.main).startTime;
   const find = async () => findMembers(await tables.pass(since), tree);
   let adopted = false;
@@ -67,7 +70,8 @@ export function createScanHold(options: ScanHoldOptions): Hold {
     async force() {
       killAdopted();
       const frozen = new Map<number, ProcessStat>();
-      for (let pass = 0; pass < FREEZE_PASSES; pass += 1) {
+      const until = clock.monotonic() + FREEZE_MS;
+      for (let pass = 0; pass < FREEZE_PASSES && clock.monotonic() < until; pass += 1) {
         const fresh = (await find()).filter(
           ({ pid, startTime }) => frozen.get(pid)?.startTime !== startTime,
         );

@@ -14,7 +14,14 @@ import { eventually } from "../support/eventually.ts";
  * Hazard 16: after a stop nothing of the tree lives. Each tree is made so that one of the usual ways of ending a tree
  * misses it; TAG stands in all command lines, so that the test need not believe what the supervisor looks at.
  */
-const TREES: readonly { name: string; command: string; needs?: "SUBREAPER" }[] = [
+const TREES: readonly {
+  name: string;
+  command: string;
+  /** Found only by what knows descendants that shed everything. */
+  needs?: "SUBREAPER";
+  /** Stopped only after main process and output have ended. */
+  late?: boolean;
+}[] = [
   { name: "a background list", command: "sleep 1000 & exec sh -c 'sleep 1000; :' TAG" },
   { name: "nohup", command: "nohup sh -c 'sleep 1000; :' TAG & sleep 1000" },
   { name: "a session of its own", command: "setsid sh -c 'sleep 1000; :' TAG & sleep 1000" },
@@ -53,6 +60,7 @@ const TREES: readonly { name: string; command: string; needs?: "SUBREAPER" }[] =
     name: "a full daemon that outlives its starter",
     command: `sh ${fixture("double-fork.sh")} TAG; sleep 0.1`,
     needs: "SUBREAPER",
+    late: true,
   },
 ];
 
@@ -73,11 +81,12 @@ describe.each(PROOFS)(
 
     // A plain scan finds evidence only; what sheds all of it is why its receipt says SCAN.
     const trees = TREES.filter(({ needs }) => needs === undefined || strongestProof !== "SCAN");
-    it.each(trees)("$name", async ({ command }) => {
+    it.each(trees)("$name", async ({ command, late }) => {
       const instance = await house.start(command.replaceAll("TAG", tag), {
         env: { PATH: process.env.PATH ?? "" },
       });
       await eventually(() => processesWith(tag).length > 0);
+      if (late) await instance.drained;
       const outcome = await instance.stop({ graceMs: 150 });
       expect(processesWith(tag)).toEqual([]);
       expect(outcome).toMatchObject({ proven: true, survivors: [] });

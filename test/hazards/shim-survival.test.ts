@@ -200,6 +200,29 @@ describe("hazard 24a", () => {
     expect(house.log()).toBe("one\ntwo\nthree\n");
   });
 
+  it("KILL to a writer but not its cat: the end of output waits for what the cat has read", async () => {
+    const supervisor = await house.supervisor();
+    const go = join(house.directory, "go");
+    const instance = await house.start(
+      `echo one; while ! [ -e ${go} ]; do sleep 0.01; done; echo two`,
+    );
+    await supervisor.close();
+    await eventually(() => house.log() === "one\n");
+    const cats = writersOf(instance).filter((pid) => commandName(pid) === "cat");
+    signalAll(cats, "SIGSTOP");
+    signalAll(
+      writersOf(instance).filter((pid) => commandName(pid) === "sh"),
+      "SIGKILL",
+    );
+    writeFileSync(go, "");
+    // The shim is at its second of waiting for another reader.
+    await eventually(() => writersOf(instance).some((pid) => commandName(pid) === "sleep"));
+    expect(readFileSync(join(instance.directory, "drained"), "utf8").trim()).toBe("");
+    signalAll(cats, "SIGCONT");
+    await eventually(() => readFileSync(join(instance.directory, "drained"), "utf8")[0] === "1");
+    expect(house.log()).toBe("one\ntwo\n");
+  });
+
   it("a stopped writer makes the service wait, and nothing is lost when it goes on", async () => {
     const instance = await house.start(chatter(5000));
     signalAll(writersOf(instance), "SIGSTOP");
