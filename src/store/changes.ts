@@ -1,5 +1,6 @@
 import type { Change, Resource, Subject } from "../model/change.ts";
 import { fromJson, fromOptionalJson, optional } from "./json.ts";
+import { readRevision } from "./revision.ts";
 import type { ChangeTable } from "./schema.ts";
 import type { Session } from "./session.ts";
 
@@ -17,11 +18,7 @@ export interface ChangeQueries {
 
 export function createChangeQueries(session: Session): ChangeQueries {
   return {
-    revision: () =>
-      session.read(async (db) => {
-        const query = db.selectFrom("revision").select("value");
-        return (await query.executeTakeFirstOrThrow()).value;
-      }),
+    revision: () => session.read(readRevision),
     oldestRevision: () =>
       session.read(async (db) => {
         const { oldest, newest } = await db
@@ -49,10 +46,8 @@ export function createChangeQueries(session: Session): ChangeQueries {
         if (first !== undefined) {
           return first.revision === revision + 1 ? rows.map(fromRow) : undefined;
         }
-        const query = db.selectFrom("revision").select("value");
-        const { value: newest } = await query.executeTakeFirstOrThrow();
-        // Read later than the rows: a newer one may have come in between, and is for the next call.
-        return newest >= revision ? [] : undefined;
+        // Read later than the rows: one that came in between is for the next call.
+        return (await readRevision(db)) >= revision ? [] : undefined;
       }),
   };
 }

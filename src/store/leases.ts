@@ -40,8 +40,13 @@ export interface LeaseQueries {
   acquire(claim: LeaseClaim): Promise<Lease>;
   /** Each live lease of the run for `ttlMs` from now; absent: for its own ttl. */
   renewRun(runId: string, ttlMs?: number): Promise<Lease[]>;
-  /** Every live lease for its own ttl from now: after a start or a jump of the clock. */
+  /**
+   * Every lease that stands for its own ttl from now, after a start or a jump of the clock: nobody
+   * could renew while the server was away, so those whose time came meanwhile count as well.
+   */
   renewAll(): Promise<void>;
+  /** Epoch ms at which the next lease expires; undefined when none will. */
+  nextExpiry(): Promise<number | undefined>;
   /** Live ones on the workspace itself, oldest first. */
   holdersOfWorkspace(workspaceId: string): Promise<Lease[]>;
   /** Live ones, oldest first. */
@@ -72,7 +77,16 @@ export function createLeaseQueries(session: Session): LeaseQueries {
       }),
     renewAll: () =>
       session.write(async (tx) => {
-        await renewEach(tx, await selectLive(tx, {}), (lease) => lease.ttlMs);
+        await renewEach(tx, await select(tx, {}), (lease) => lease.ttlMs);
+      }),
+    nextExpiry: () =>
+      session.read(async (db) => {
+        const query = db.selectFrom("leases").select("expire_time");
+        const row = await query
+          .where("expire_time", "is not", null)
+          .orderBy("expire_time")
+          .executeTakeFirst();
+        return row?.expire_time ?? undefined;
       }),
     holdersOfWorkspace: (workspaceId) =>
       selectLive(session, { workspace_id: workspaceId, service_id: "" }),

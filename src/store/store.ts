@@ -50,7 +50,8 @@ export interface StoreQueries {
 
 /**
  * The rows. A query outside `transaction` that writes is a transaction of its own. Every call fails
- * with STORE_UNAVAILABLE while the database is away and STORAGE_FULL when it has no space.
+ * with STORE_UNAVAILABLE while the database is away and STORAGE_FULL when it has no space. A write
+ * that was cut off by a lost connection may have been committed: read before doing it again.
  */
 export interface Store extends StoreQueries {
   readonly kind: "sqlite" | "postgres";

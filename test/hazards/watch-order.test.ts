@@ -19,7 +19,7 @@ const everything = {
 };
 const LAST = "the-last";
 
-describe.each(databases)("the order of a watch on $name", (database) => {
+describe.each(databases)("the order of a watch on $name", { timeout: 120_000 }, (database) => {
   const fixture = useStore(database);
 
   /** Watches until the last change, reconnecting by cursor after each `messagesPerConnection`. */
@@ -61,7 +61,7 @@ describe.each(databases)("the order of a watch on $name", (database) => {
     const { open } = fixture();
     const hub = createHub({ tail: 50 });
     const store = await open({ onCommit: hub.publish });
-    const writing = write(store, 12);
+    const writing = write(store, 8);
     const watching = [];
     for (let index = 0; index < 6; index++) {
       watching.push(
@@ -97,7 +97,7 @@ describe.each(databases)("the order of a watch on $name", (database) => {
   it("begins with a snapshot that is the state at its own revision", async () => {
     const { open } = fixture();
     const store = await open();
-    const writing = write(store, 8);
+    const writing = write(store, 5);
     const snapshots = [];
     for (let index = 0; index < 10; index++) snapshots.push(await store.liveResources(""));
     await writing;

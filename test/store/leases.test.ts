@@ -123,7 +123,7 @@ describe.each(databases)("leases on $name", (database) => {
     expect(await store.leases.renewRun("r9")).toEqual([]);
   });
 
-  it("gives every live lease a full ttl anew", async () => {
+  it("gives every standing lease a full ttl anew, and knows when the next one ends", async () => {
     const { store, clock } = fixture();
     await store.leases.acquire(newClaim({ runId: "r1", ttlMs: 100 }));
     await store.leases.acquire(newClaim({ runId: "r2", ttlMs: 10 }));
@@ -133,8 +133,10 @@ describe.each(databases)("leases on $name", (database) => {
     const live = await store.leases.listLive("");
     expect(live.map(({ runId, expireTime }) => [runId, expireTime])).toEqual([
       ["r1", clock.now() + 100],
+      ["r2", clock.now() + 10],
       ["r3", undefined],
     ]);
+    expect(await store.leases.nextExpiry()).toBe(clock.now() + 10);
   });
 
   it("deletes by service, by workspace and by run", async () => {

@@ -13,7 +13,7 @@ const transactions = fc.array(fc.array(step, { minLength: 1, maxLength: 4 }), {
   maxLength: 12,
 });
 
-describe.each(databases)("revisions on $name", (database) => {
+describe.each(databases)("revisions on $name", { timeout: 120_000 }, (database) => {
   const fixture = useStore(database);
 
   it("are told and replayed in order, without a hole, whatever runs at once", async () => {

@@ -15,7 +15,7 @@ import { newService, newWorkspace } from "./new-records.ts";
 const clock = createSystemClock();
 const nodeId = "n1";
 
-describe("a PostgreSQL that is killed", () => {
+describe("a PostgreSQL that is killed", { timeout: 120_000 }, () => {
   it("costs the calls in flight, and is used again when it is back", async () => {
     const cluster = await createPostgresCluster();
     const revisions: number[] = [];

@@ -24,19 +24,24 @@ export interface PostgresCluster {
  * (status 1) is tried again: right after a crash the memory of the dead one may still be in use.
  */
 const GUARD = `cd "$1" && binaries=$2 && shift 2 || exit 1
-rm -f word
+rm -f word server
 [ -d data ] || "$binaries/initdb" -D data -A trust -U postgres -E UTF8 --locale=C --no-sync \\
   > /dev/null || exit 1
 exec 3<&0
-{ read -r word <&3; echo "$word" > word; kill -INT "$(cat server)" 2> /dev/null; } &
+{
+  read -r word <&3; echo "$word" > word
+  # Again and again: one that has only just been started does not listen yet.
+  while :; do kill -INT "$(cat server)"; sleep 0.1; done 2> /dev/null
+} & reader=$!
 status=1
 while [ $status = 1 ] && ! [ -e word ]; do
-  "$binaries/postgres" -D data -k "$PWD" -F "$@" & server=$!
+  "$binaries/postgres" -D data -k "$PWD" -F "$@" 3<&- & server=$!
   echo $server > server
   wait $server 2> /dev/null; status=$?
   [ $status = 1 ] && sleep 0.1
 done
-wait
+while ! [ -e word ]; do sleep 0.1; done
+kill $reader
 [ "$(cat word)" = keep ] || rm -rf "$PWD"`;
 
 /** Makes a cluster and starts it. It ends by itself when this process does. */
