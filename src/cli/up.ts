@@ -144,7 +144,7 @@ async function awaitListener(
   signal: AbortSignal,
 ): Promise<void> {
   const port = service.ports.http;
-  const deadline = performance.now() + 5_000;
+  const deadline = performance.now() + 3_000;
   while (port !== undefined && !signal.aborted && !(await accepts(port))) {
     if (performance.now() > deadline) {
       await output.note(`${service.serviceName}: nothing listens on its PORT ${port} yet`);
