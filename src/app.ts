@@ -8,6 +8,7 @@ import { createBaseEnvironment } from "./environment/base-environment.ts";
 import { encodeCursor } from "./events/cursor.ts";
 import { createHub } from "./events/hub.ts";
 import { watchChanges } from "./events/watch.ts";
+import { type LeaseExpiry, startLeaseExpiry } from "./leases/expiry.ts";
 import { createRunCalls } from "./leases/run-calls.ts";
 import { createLogSources } from "./log-sources.ts";
 import type { Logger } from "./logger.ts";
@@ -68,6 +69,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   }
 
   const hub = createHub();
+  let expiry: LeaseExpiry | undefined;
   const store = await openStore({
     database:
       config.databaseUrl === ""
@@ -75,7 +77,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
         : { kind: "postgres", url: config.databaseUrl },
     nodeId: installationId,
     clock,
-    onCommit: (changes) => hub.publish(changes),
+    onCommit(changes) {
+      hub.publish(changes);
+      expiry?.notice(changes);
+    },
   });
   const base = createBaseEnvironment({
     environment: process.env,
@@ -231,6 +236,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   await operations.recover(installationId);
   found = await reconcile(core);
   reconciled.resolve();
+  expiry = await startLeaseExpiry({ store, clock, log, onExpired: (ids) => services.expired(ids) });
   idle.wake();
   const ready: Ready = {
     address: server.address,
@@ -248,6 +254,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       rmSync(place("server.json"), { force: true });
       await server.shutdown();
       idle.close();
+      expiry?.close();
       if (config.stopServicesOnExit) {
         await Promise.all(registry.all().map((life) => life.stop("STOP_REQUESTED")));
       }

@@ -36,7 +36,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
   return {
     ...createNotImplementedHandlers(),
     ...createWorkspaceHandlers(workspaces, cursorAt),
-    ...createRunHandlers(services),
+    ...createRunHandlers(services, cursorAt),
     ...createServiceHandlers(services, cursorAt),
     ...createOperationHandlers(operations, cursorAt),
     ...createLogHandlers(logSources, clock),

@@ -15,8 +15,6 @@ export const notImplementedMethods = [
   "listRescues",
   "deleteRescue",
   "prepareRun",
-  "renewRun",
-  "listLeases",
   "restartServices",
   "reportServices",
   "cancelOperation",

@@ -16,6 +16,23 @@ export function createServices(core: ServicesCore, onReleased: () => void): Serv
     stop: (request, signal) => untilAbandoned(stopServices(core, request), signal),
     releaseRun: (runId, _actor, signal) =>
       untilAbandoned(releaseRun(core, runId).finally(onReleased), signal),
+    async renewRun(runId, ttlMs) {
+      const renewed = await store.leases.renewRun(runId, ttlMs);
+      if (renewed.length > 0) return renewed;
+      throw new RuntimeError(
+        "RUN_NOT_FOUND",
+        `run ${runId} holds no live lease: ensure its services again`,
+        { metadata: { run_id: runId } },
+      );
+    },
+    expired(serviceIds) {
+      for (const serviceId of serviceIds) {
+        expire(core, serviceId)
+          .finally(onReleased)
+          .catch((err) => core.log.warn({ err, service_id: serviceId }, "stop policy not applied"));
+      }
+    },
+    listLeases: (filter, page) => store.leases.list(filter, page),
     async get(serviceId) {
       const service = await store.services.get(serviceId);
       if (service !== undefined) return service;
@@ -27,6 +44,11 @@ export function createServices(core: ServicesCore, onReleased: () => void): Serv
     ofWorkspace: (workspace) => servicesOfWorkspace(core, workspace),
     stopOfWorkspace: (workspace, reason) => stopOfWorkspace(core, workspace, reason),
   };
+}
+
+async function expire(core: ServicesCore, serviceId: string): Promise<void> {
+  const service = await core.store.services.get(serviceId);
+  if (service !== undefined) await applyStopPolicy(core, service, "LEASE_EXPIRED");
 }
 
 /** First the calls in flight, then the leases: no call of the run can write one after this. */

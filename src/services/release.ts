@@ -10,12 +10,11 @@ import { isOver } from "./state.ts";
 export async function applyStopPolicy(
   core: ServicesCore,
   service: Service,
+  reason: "LEASES_ENDED" | "LEASE_EXPIRED" = "LEASES_ENDED",
 ): Promise<StopReceipt | undefined> {
   const endsWithRun =
     service.lifecycle === "EPHEMERAL" || service.stopPolicy.kind === "on_run_finish";
   if (!endsWithRun || isOver(service.state)) return undefined;
   if ((await desiredState(core.store, service)) === "RUNNING") return undefined;
-  return core.registry
-    .get(service.serviceId)
-    ?.stop("LEASES_ENDED", { condition: { kind: "unleased" } });
+  return core.registry.get(service.serviceId)?.stop(reason, { condition: { kind: "unleased" } });
 }

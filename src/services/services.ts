@@ -1,4 +1,5 @@
 import type { ServiceFailure } from "../errors.ts";
+import type { Lease } from "../model/lease.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Page, PageRequest } from "../model/page.ts";
 import type {
@@ -24,6 +25,14 @@ export interface Services {
   stop(request: StopRequest, signal: AbortSignal): Promise<ControlResult>;
   /** Drops a run's leases and ends its calls in flight with RUN_RELEASED. Unknown run: nothing. */
   releaseRun(runId: string, actor: Actor | undefined, signal: AbortSignal): Promise<ReleaseResult>;
+  /**
+   * Each live lease of the run for `ttlMs` from now (absent: for its own ttl). RUN_NOT_FOUND when it
+   * has none: ensure again.
+   */
+  renewRun(runId: string, ttlMs: number | undefined): Promise<readonly Lease[]>;
+  /** The leases on these have ended by the clock: their stop policies apply. */
+  expired(serviceIds: readonly string[]): void;
+  listLeases(filter: LeaseFilter, page: PageRequest): Promise<Page<Lease>>;
   /** SERVICE_NOT_FOUND when there is no such row. */
   get(serviceId: string): Promise<Service>;
   list(filter: ServiceFilter, page: PageRequest): Promise<Page<Service>>;
@@ -68,6 +77,14 @@ export interface EnsuredService {
   readonly service: Service;
   /** It was running (or starting for another caller) already. */
   readonly reused: boolean;
+}
+
+/** Fields AND, values of one field OR; an empty field does not filter. */
+export interface LeaseFilter {
+  readonly companyId: string;
+  readonly runIds: readonly string[];
+  readonly serviceIds: readonly string[];
+  readonly workspaceIds: readonly string[];
 }
 
 /** Whose services a control call is about. */

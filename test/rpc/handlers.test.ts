@@ -44,7 +44,6 @@ describe("the handlers", () => {
     expect(Object.keys(handlers).sort()).toEqual(
       WorkspaceRuntime.methods.map(({ localName }) => localName).sort(),
     );
-    expect(notImplementedMethods).toHaveLength(17);
     for (const method of notImplementedMethods) {
       expect(() => handlers[method]({} as never, context)).toThrow(
         expect.objectContaining({ reason: "NOT_IMPLEMENTED" }),
