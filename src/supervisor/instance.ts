@@ -2,25 +2,20 @@ import { readFile, realpath } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
-import { invalidField, RuntimeError } from "../errors.ts";
+import { invalidField } from "../errors.ts";
 import { findBusyPorts } from "./busy-ports.ts";
 import { isCgroupVisible, openCgroup } from "./cgroup.ts";
 import { createCgroupHold } from "./cgroup-hold.ts";
-import { type Exit, exitOf } from "./exit-status.ts";
+import { watchEnding } from "./ending.ts";
+import type { Exit } from "./exit-status.ts";
 import { createGroupHold } from "./group-hold.ts";
 import type { Hold } from "./hold.ts";
-import { isAlive, type LocalProcess, type ProcessIdentity } from "./identity.ts";
-import {
-  FILES,
-  type InstanceRecord,
-  readDrained,
-  readExit,
-  removeSecrets,
-} from "./instance-directory.ts";
+import type { LocalProcess, ProcessIdentity } from "./identity.ts";
+import { FILES, type InstanceRecord, readDrained, removeSecrets } from "./instance-directory.ts";
 import { findPortOwners } from "./listeners.ts";
 import { markerOf } from "./marker.ts";
+import { createPauses } from "./pauses.ts";
 import type { Platform } from "./platform.ts";
-import { isLive } from "./process-stat.ts";
 import type { ProcessTables } from "./process-table.ts";
 import { createScanHold } from "./scan-hold.ts";
 import { AT_ONCE, commandOf, describe, endTree, type StopOutcome } from "./stop.ts";
@@ -95,6 +90,7 @@ export interface InstanceContext {
 
 /** The end of the log waits this long for those that a finished stop could not end. */
 const CUT_MS = 2000;
+const POLL_MS = 10;
 
 /** Begins to watch at once. */
 export async function createInstance(
@@ -102,18 +98,28 @@ export async function createInstance(
   context: InstanceContext,
 ): Promise<Instance & { look(): void }> {
   const { record, main, shim, startTime } = parts;
-  const { clock, platform, tables, watcher, warn, closed } = context;
+  const { clock, platform, tables, warn, closed } = context;
   // The kernel names open files by their true path.
   const directory = await realpath(parts.directory);
   const marker = markerOf(record.installationId, record.instanceId);
-  const exited = Promise.withResolvers<Exit>();
-  const drained = Promise.withResolvers<void>();
-  let exit: Exit | undefined;
-  let isDrained = false;
-  const waiting = new Set<() => void>();
-  let unwatch = () => {};
-  let unguard = () => {};
+  const { pause, wakeAll } = createPauses(clock, closed);
 
+  let unguard = () => {};
+  let hasSecrets = true;
+  const ending = watchEnding({
+    ...context,
+    directory,
+    marker,
+    main,
+    shim,
+    onChange() {
+      wakeAll();
+      if (!hasSecrets) return;
+      hasSecrets = false;
+      unguard(); // from here on the shim finishes by itself
+      removeSecrets(directory).catch((error) => warn("secrets not removed", { directory, error }));
+    },
+  });
   const tree: Tree = {
     main,
     shim,
@@ -123,70 +129,12 @@ export async function createInstance(
       `${join(directory, name)} (deleted)`,
     ]),
     known: new Map(),
-    mainEnded: () => (exit === undefined || exit.lost ? undefined : exit.exitTime),
+    mainEnded() {
+      const exit = ending.exit();
+      return exit === undefined || exit.lost ? undefined : exit.exitTime;
+    },
   };
   const hold = createHold();
-
-  const changed = () => {
-    for (const wake of waiting) wake();
-  };
-  const settleExit = (value: Exit) => {
-    exit = value;
-    unguard(); // from here on the shim finishes by itself
-    exited.resolve(value);
-    removeSecrets(directory).catch((error) => warn("secrets not removed", { directory, error }));
-    changed();
-  };
-  const settleDrained = () => {
-    isDrained = true;
-    drained.resolve();
-    unwatch();
-    changed();
-  };
-  const isShimAlive = () => shim !== undefined && isAlive(shim, platform);
-
-  const look = (reason: "HINT" | "SWEEP") => {
-    try {
-      if (exit === undefined) lookForExit(reason);
-      if (exit !== undefined && !isDrained) lookForDrained(reason);
-    } catch (error) {
-      warn("instance directory unreadable", { directory, error });
-    }
-  };
-  const lookForExit = (reason: "HINT" | "SWEEP") => {
-    const found = readExit(directory);
-    if (found !== undefined) return settleExit(exitOf(found));
-    if (reason === "HINT" || isAlive(main, platform) || isShimAlive()) return;
-    // Both are dead now; the record may have been written since we read it.
-    const late = readExit(directory);
-    settleExit(late === undefined ? { exitTime: clock.now(), lost: true } : exitOf(late));
-  };
-  const lookForDrained = (reason: "HINT" | "SWEEP") => {
-    if (readDrained(directory).drained) return settleDrained();
-    if (reason === "SWEEP" && !isShimAlive()) void lookForWriters();
-  };
-  /** Without a shim its writers go on to the end of the output, and nobody records it. */
-  const lookForWriters = async () => {
-    const table = await tables.pass((shim ?? main).startTime);
-    if (!table.shimsOf(marker).some(isLive)) settleDrained();
-  };
-
-  const pause = (ms: number) => {
-    if (closed.aborted) return Promise.reject(shuttingDown());
-    return new Promise<void>((resolve, reject) => {
-      const done = (settle: () => void) => () => {
-        cancel();
-        waiting.delete(wake);
-        closed.removeEventListener("abort", abort);
-        settle();
-      };
-      const wake = done(resolve);
-      const abort = done(() => reject(shuttingDown()));
-      const cancel = clock.schedule(ms, wake);
-      waiting.add(wake);
-      closed.addEventListener("abort", abort);
-    });
-  };
 
   let stopping: { killAt: number; ports: Set<number>; outcome: Promise<StopOutcome> } | undefined;
   let proven: StopOutcome | undefined;
@@ -202,7 +150,7 @@ export async function createInstance(
     if (stopping !== undefined) {
       stopping.killAt = Math.min(stopping.killAt, killAt);
       for (const port of ports) stopping.ports.add(port);
-      changed();
+      wakeAll();
       return stopping.outcome;
     }
     const current = { killAt, ports: new Set(ports), outcome: Promise.resolve() as never };
@@ -221,7 +169,7 @@ export async function createInstance(
       hold,
       clock,
       signal,
-      mainHasExited: () => exit !== undefined,
+      mainHasExited: () => ending.exit() !== undefined,
       killAt: () => current.killAt,
       pause,
       busyPorts: () => findBusyPorts(current.ports, tree, platform),
@@ -239,11 +187,11 @@ export async function createInstance(
   const scheduleCut = () => {
     const cancel = clock.schedule(CUT_MS, () => {
       closed.removeEventListener("abort", cancel);
-      exited.promise
+      ending.exited
         .then(async () => {
-          if (isDrained || closed.aborted) return;
+          if (ending.isDrained() || closed.aborted) return;
           await cutWriters({ shim, tree }, context);
-          settleDrained();
+          ending.cut();
         })
         .catch((error) => warn("output not closed", { directory, error }));
     });
@@ -253,8 +201,7 @@ export async function createInstance(
   if (shim !== undefined && platform.proc) {
     unguard = context.writers.guard({ directory, record, shim, tree });
   }
-  unwatch = watcher.watch(directory, look);
-  look("SWEEP");
+  ending.look();
 
   return {
     instanceId: record.instanceId,
@@ -262,8 +209,8 @@ export async function createInstance(
     pid: main.pid,
     identity: { bootId: record.bootId, pidNamespace: record.pidNamespace, ...main },
     startTime,
-    exited: exited.promise,
-    drained: drained.promise,
+    exited: ending.exited,
+    drained: ending.drained,
     stop,
     async members() {
       return (await hold.find()).map(({ pid, ppid, startTime, state, name }) => ({
@@ -285,13 +232,14 @@ export async function createInstance(
     async environment() {
       return JSON.parse(await readFile(join(directory, FILES.environment), "utf8"));
     },
-    look: () => look("SWEEP"),
+    look: ending.look,
   };
 
   function createHold(): Hold {
-    const hasExited = () => exit !== undefined;
+    const { isDrained } = ending;
     if (!platform.proc) {
-      return createGroupHold({ pid: main.pid, hasExited, isDrained: () => isDrained });
+      const hasExited = () => ending.exit() !== undefined;
+      return createGroupHold({ pid: main.pid, hasExited, isDrained });
     }
     if (record.cgroup !== "" && isCgroupVisible(record.cgroup)) {
       return createCgroupHold(openCgroup(record.cgroup), main);
@@ -301,19 +249,19 @@ export async function createInstance(
       tables,
       tree,
       subreaper: record.subreaper,
-      hasExited: () => {
-        if (exit === undefined) look("SWEEP");
-        return exit !== undefined;
+      hasExited() {
+        if (ending.exit() === undefined) ending.look();
+        return ending.exit() !== undefined;
       },
-      drained: () => {
-        const found = readDrained(directory);
-        return { drained: isDrained || found.drained, alone: found.alone };
+      drained() {
+        const { drained, alone } = readDrained(directory);
+        return { drained: isDrained() || drained, alone };
       },
       async awaitDrained(timeoutMs) {
         const until = clock.monotonic() + timeoutMs;
-        while (!isDrained && clock.monotonic() < until) {
-          await pause(Math.min(10, timeoutMs));
-          look("SWEEP");
+        while (!isDrained() && clock.monotonic() < until) {
+          await pause(POLL_MS);
+          ending.look();
         }
       },
     });
@@ -322,8 +270,4 @@ export async function createInstance(
 
 function isSignal(name: string): name is NodeJS.Signals {
   return Object.hasOwn(constants.signals, name);
-}
-
-function shuttingDown(): RuntimeError {
-  return new RuntimeError("SHUTTING_DOWN", "the server is shutting down");
 }

@@ -202,6 +202,32 @@ describe("hazard 18", () => {
   });
 });
 
+describe("a server without descriptors", () => {
+  it("takes nobody for dead", async () => {
+    const program = `
+      import { openSync } from "node:fs";
+      import { readProcessStat } from ${JSON.stringify(source("process-stat.ts"))};
+      import { findLive } from ${JSON.stringify(source("identity.ts"))};
+      const stat = readProcessStat(process.ppid);
+      const seen = [findLive(stat) !== undefined];
+      try {
+        for (;;) openSync("/dev/null");
+      } catch {}
+      try {
+        seen.push(findLive(stat));
+      } catch (error) {
+        seen.push(error.code);
+      }
+      process.stderr.write(seen.join(" "));
+    `;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const [text] = await once(child.stderr, "data");
+    expect(String(text)).toBe("true EMFILE");
+  });
+});
+
 function source(name: string): string {
   return new URL(`../../src/supervisor/${name}`, import.meta.url).href;
 }
