@@ -8,6 +8,7 @@ import { createBaseEnvironment } from "./environment/base-environment.ts";
 import { encodeCursor } from "./events/cursor.ts";
 import { createHub } from "./events/hub.ts";
 import { watchChanges } from "./events/watch.ts";
+import { createFailpoints } from "./failpoints.ts";
 import { type LeaseExpiry, startLeaseExpiry } from "./leases/expiry.ts";
 import { createRunCalls } from "./leases/run-calls.ts";
 import { createLogSources } from "./log-sources.ts";
@@ -59,6 +60,7 @@ export interface Ready {
  */
 export async function startApp(config: Config, log: Logger): Promise<App> {
   const clock = createSystemClock();
+  const failpoints = createFailpoints(process.env.WORKSPACE_RUNTIME_FAILPOINTS);
   const startTime = clock.now();
   const directory = openDataDirectory(config.dataDir);
   const { installationId } = directory;
@@ -110,10 +112,12 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   const operations = createOperations({
     store,
     clock,
+    failpoints,
     runner: createCommandRunner({
       supervisor,
       logs,
       clock,
+      failpoints,
       directory: place("operations"),
       shell: config.shell,
     }),
@@ -122,6 +126,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     store,
     clock,
     log,
+    failpoints,
     operations,
     runs,
     baseEnv: () => base.get(),

@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Clock } from "../clock.ts";
 import { RuntimeError } from "../errors.ts";
+import type { Failpoints } from "../failpoints.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Store } from "../store/store.ts";
 import { describeFailure } from "./describe-failure.ts";
@@ -11,9 +12,11 @@ export interface OperationsOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly runner: CommandRunner;
+  readonly failpoints: Failpoints;
 }
 
-export function createOperations({ store, clock, runner }: OperationsOptions): Operations {
+export function createOperations(options: OperationsOptions): Operations {
+  const { store, clock, runner, failpoints } = options;
   /** Ends of commands that an earlier server began, by workspace. */
   const inherited = new Map<string, Promise<unknown>>();
 
@@ -21,13 +24,16 @@ export function createOperations({ store, clock, runner }: OperationsOptions): O
     async run(request) {
       const { command, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
       const { operationId } = await insert(request);
+      await failpoints.hit("operation.row-written");
       const end = await runner.run(operationId, request);
+      await failpoints.hit("operation.exited");
       const failure = describeFailure(command, end, timeoutMs);
       const operation = await update(operationId, {
         status: failure === undefined ? "SUCCEEDED" : "FAILED",
         message: failure ?? request.message,
         ...factsOf(end),
       });
+      await failpoints.hit("operation.outcome-written");
       const { spawnError, timedOut } = end;
       const signal = end.exit?.signal;
       return {

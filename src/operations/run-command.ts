@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { isRuntimeError, type RuntimeError } from "../errors.ts";
+import type { Failpoints } from "../failpoints.ts";
 import type { Log } from "../logs/log.ts";
 import type { Logs } from "../logs/logs.ts";
 import type { Recording } from "../logs/recording.ts";
@@ -38,6 +39,7 @@ export interface CommandRunnerOptions {
   readonly supervisor: Pick<Supervisor, "start" | "adopt">;
   readonly logs: Logs;
   readonly clock: Clock;
+  readonly failpoints: Failpoints;
   /** Each operation has its own directory in it: the log, and beside it the process's files. */
   readonly directory: string;
   /** Runs command lines. */
@@ -51,7 +53,7 @@ const GRACE_MS = 2_000;
 const OUTPUT_BYTES = 16 * 1024 * 1024;
 
 export function createCommandRunner(options: CommandRunnerOptions): CommandRunner {
-  const { supervisor, logs, clock, shell } = options;
+  const { supervisor, logs, clock, failpoints, shell } = options;
   const running = new Set<string>();
   const directoryOf = (operationId: string) => join(options.directory, operationId);
   const processOf = (operationId: string) => join(directoryOf(operationId), "process");
@@ -70,6 +72,7 @@ export function createCommandRunner(options: CommandRunnerOptions): CommandRunne
           env,
           stdin: "NULL",
         });
+        await failpoints.hit("operation.spawned");
         return await superviseToEnd(instance, timeoutMs);
       }),
     async resume(operationId) {

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { RuntimeError } from "../errors.ts";
+import type { Failpoints } from "../failpoints.ts";
 import { createGit } from "../git/git.ts";
 import { leaseWorkspace } from "../leases/leases.ts";
 import type { RunCall, RunCalls } from "../leases/run-calls.ts";
@@ -23,6 +24,7 @@ export interface WorkspacesOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly failpoints: Failpoints;
   readonly operations: Operations;
   readonly runs: RunCalls;
   /** What commands start from: the allow-listed part of the server's environment. */
@@ -52,7 +54,7 @@ interface Realization {
 }
 
 export function createWorkspaces(options: WorkspacesOptions): Workspaces {
-  const { store, clock, log, operations, runs, baseEnv, settings } = options;
+  const { store, clock, log, failpoints, operations, runs, baseEnv, settings } = options;
   const git = createGit({ environment: baseEnv, timeoutMs: settings.gitTimeoutMs });
   const roots = createAllowedRoots(settings.allowRoots);
   const gitOperation = createGitOperation({
@@ -62,7 +64,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
     repoHooks: settings.repoHooks,
   });
   const tools: WorktreeDependencies = {
-    ...{ store, clock, git, gitOperation, operations, roots, baseEnv, settings },
+    ...{ store, clock, failpoints, git, gitOperation, operations, roots, baseEnv, settings },
     repositories: createKeyedLock(),
   };
   const locations = createKeyedLock();
@@ -169,9 +171,11 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
     const { companyId, workspaceId } = workspace;
     const { runId, leaseMode: mode = "SHARED" } = request;
     const ttlMs = request.leaseTtlMs ?? settings.defaultLeaseTtlMs;
-    return await call?.write(() =>
+    const lease = await call?.write(() =>
       store.transaction((tx) => leaseWorkspace(tx, { companyId, workspaceId, runId, mode, ttlMs })),
     );
+    if (lease !== undefined) await failpoints.hit("realize.leased");
+    return lease;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { isRuntimeError, RuntimeError } from "../errors.ts";
+import type { Failpoints } from "../failpoints.ts";
 import type { Git } from "../git/git.ts";
 import type { Repository } from "../git/repository.ts";
 import type { Operation } from "../model/operation.ts";
@@ -29,6 +30,7 @@ import { type WorktreeParent, worktreeParent, worktreePath } from "./worktree-pa
 export interface WorktreeDependencies {
   readonly store: Store;
   readonly clock: Clock;
+  readonly failpoints: Failpoints;
   readonly git: Git;
   readonly gitOperation: GitOperation;
   readonly operations: Operations;
@@ -65,7 +67,7 @@ export async function realizeWorktree(
   dependencies: WorktreeDependencies,
   order: WorktreeOrder,
 ): Promise<Realized> {
-  const { git, roots, store, clock, repositories, settings } = dependencies;
+  const { git, roots, store, clock, failpoints, repositories, settings } = dependencies;
   const { request, wanted, workspaceId, stored, repository, branch, context } = order;
   const strategy = wanted.gitWorktree ?? {};
   const { parent, path } = await chooseDirectory();
@@ -106,6 +108,7 @@ export async function realizeWorktree(
       provisionPending: false,
       provisionFingerprint: fingerprint,
     });
+    await failpoints.hit("realize.outcome-written");
     return { workspace, created, operations, provisioned };
   } catch (error) {
     // A server that ends leaves the row as it is: the next realize goes on from there.
@@ -134,10 +137,12 @@ export async function realizeWorktree(
   async function fetch(): Promise<void> {
     if (stored === undefined) await checkBranchName(git, repository.gitCwd, branch);
     await row.begin();
+    await failpoints.hit("realize.fetch-intended");
     const env = commandEnv(row.facts, false);
     const { operation, warning } = await repositories.run(repository.commonDir, () =>
       fetchBase(git, dependencies.gitOperation, { repository, askedBase, context, env }),
     );
+    await failpoints.hit("realize.fetched");
     if (operation !== undefined) operations.push(operation);
     if (warning !== undefined) warnings.push(warning);
   }
@@ -149,12 +154,14 @@ export async function realizeWorktree(
       operations.push(...(await carryOut(dependencies, workOf(found))));
     } else {
       await row.begin(intended(found));
+      await failpoints.hit("realize.intent-written");
       await repositories.run(repository.commonDir, async () => {
         if (repositories.turns !== turns) {
           current = await surveyWorktree(git, roots, question);
         }
         if (current.plan.switchFrom !== undefined) await refuseRepairUnderOthers(current);
         if (parent.isDefault) await excludeFromStatus(repository, parent.path);
+        await failpoints.hit("realize.excluded");
         operations.push(...(await carryOut(dependencies, workOf(current))));
       });
     }
@@ -175,7 +182,10 @@ export async function realizeWorktree(
     const { operation, warning } = await followBase(dependencies, work, mayMove, (move) =>
       repositories.run(repository.commonDir, move),
     );
-    if (operation !== undefined) operations.push(operation);
+    if (operation !== undefined) {
+      await failpoints.hit("realize.fast-forwarded");
+      operations.push(operation);
+    }
     if (warning !== undefined) warnings.push(warning);
   }
 
@@ -189,6 +199,7 @@ export async function realizeWorktree(
         exceptBelow: parent.path,
       })),
     );
+    await failpoints.hit("realize.files-copied");
   }
 
   async function provision(worktree: string, isFresh: boolean) {
@@ -200,9 +211,11 @@ export async function realizeWorktree(
     });
     if (isDue) {
       await row.begin({ provisionPending: true });
+      await failpoints.hit("realize.provision-intended");
       const place = { repoRoot: repository.root, worktreePath: worktree, branchName: branch };
       const env = commandEnv(row.facts, isFresh);
       operations.push(await runProvision(dependencies, { strategy, context, env, place, isFresh }));
+      await failpoints.hit("realize.provisioned");
     }
     return { provisioned: isDue, fingerprint };
   }

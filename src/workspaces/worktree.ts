@@ -1,4 +1,5 @@
 import { lstat } from "node:fs/promises";
+import type { Failpoints } from "../failpoints.ts";
 import type { Base } from "../git/base-ref.ts";
 import type { Git } from "../git/git.ts";
 import { resolveCommits } from "../git/refs.ts";
@@ -12,6 +13,7 @@ export interface WorktreeTools {
   readonly git: Git;
   readonly gitOperation: GitOperation;
   readonly operations: Operations;
+  readonly failpoints: Failpoints;
 }
 
 export interface WorktreeWork {
@@ -58,12 +60,14 @@ async function add(tools: WorktreeTools, work: WorktreeWork): Promise<Operation>
       : `Attached existing branch ${branch} at ${plan.path}`,
     metadata: metadataOf(work, { created: true, reused: false, reusedExistingBranch: !isNew }),
   });
-  return succeeded(outcome);
+  const operation = succeeded(outcome);
+  await tools.failpoints.hit("realize.worktree-added");
+  return operation;
 }
 
 async function recordReuse(tools: WorktreeTools, work: WorktreeWork): Promise<Operation> {
   const { context, plan, repository } = work;
-  return await tools.operations.record({
+  const operation = await tools.operations.record({
     ...context,
     phase: "WORKTREE_PREPARE",
     command: "",
@@ -71,6 +75,8 @@ async function recordReuse(tools: WorktreeTools, work: WorktreeWork): Promise<Op
     cwd: repository.root,
     metadata: metadataOf(work, { created: false, reused: true, reusedExistingBranch: false }),
   });
+  await tools.failpoints.hit("realize.reuse-recorded");
+  return operation;
 }
 
 /** A registration outlives its directory and would keep the branch for itself. */
@@ -82,7 +88,9 @@ async function forget(tools: WorktreeTools, work: WorktreeWork, path: string): P
     message: `Pruned the registration of the deleted worktree ${path}`,
     metadata: metadataOf(work, { created: false, reused: false, reusedExistingBranch: false }),
   });
-  return succeeded(outcome);
+  const operation = succeeded(outcome);
+  await tools.failpoints.hit("realize.registration-forgotten");
+  return operation;
 }
 
 async function switchBack(tools: WorktreeTools, work: WorktreeWork): Promise<Operation> {
@@ -92,7 +100,9 @@ async function switchBack(tools: WorktreeTools, work: WorktreeWork): Promise<Ope
     message: `Switched ${work.plan.path} back to branch ${work.branch}`,
     metadata: metadataOf(work, { created: false, reused: true, reusedExistingBranch: true }),
   });
-  return succeeded(outcome);
+  const operation = succeeded(outcome);
+  await tools.failpoints.hit("realize.switched-back");
+  return operation;
 }
 
 /** After a failure: what of the plan has come to be all the same. */

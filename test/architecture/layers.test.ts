@@ -12,7 +12,7 @@ const layers: readonly (readonly string[])[] = [
   ["git", "supervisor", "store"],
   ["logs", "events"],
   ["templates", "environment", "config"],
-  ["model", "errors", "clock", "logger", "private-file"],
+  ["model", "errors", "clock", "logger", "private-file", "failpoints"],
 ];
 
 /** What only some parts may import; `client` stands beside the layers. */

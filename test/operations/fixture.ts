@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { createSystemClock } from "../../src/clock.ts";
+import { createFailpoints } from "../../src/failpoints.ts";
 import { createLogs } from "../../src/logs/logs.ts";
 import { createOperations } from "../../src/operations/manager.ts";
 import { createCommandRunner } from "../../src/operations/run-command.ts";
@@ -10,7 +11,7 @@ import { createSupervisor } from "../../src/supervisor/supervisor.ts";
 import { gitTestEnvironment, temporaryDirectory } from "../git/fixture.ts";
 
 /** Real operations on a SQLite store of their own; all of it closed and removed when the test ends. */
-export async function startOperations() {
+export async function startOperations(failpoints = createFailpoints()) {
   const dataDir = temporaryDirectory();
   const clock = createSystemClock();
   const store = await openStore({
@@ -25,8 +26,11 @@ export async function startOperations() {
     clock,
   });
   const directory = join(dataDir, "operations");
-  const runner = createCommandRunner({ supervisor, logs, clock, directory, shell: "/bin/sh" });
-  const operations = createOperations({ store, clock, runner });
+  const runner = createCommandRunner({
+    ...{ supervisor, logs, clock, failpoints, directory },
+    shell: "/bin/sh",
+  });
+  const operations = createOperations({ store, clock, runner, failpoints });
   onTestFinished(async () => {
     await supervisor.close();
     await logs.close();

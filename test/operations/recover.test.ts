@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { createFailpoints } from "../../src/failpoints.ts";
 import { createLogs } from "../../src/logs/logs.ts";
 import { createOperations } from "../../src/operations/manager.ts";
 import { createCommandRunner } from "../../src/operations/run-command.ts";
@@ -53,8 +54,9 @@ describe("recover", () => {
     const nextLogs = createLogs({ clock });
     const runner = createCommandRunner({
       ...{ supervisor: next, logs: nextLogs, clock, directory, shell: "/bin/sh" },
+      failpoints: createFailpoints(),,
     });
-    const after = createOperations({ store, clock, runner });
+    const after = createOperations({ store, clock, runner, failpoints: createFailpoints() });
     await after.recover("node-1");
     const [row] = await store.operations.listRunning("node-1");
     expect(row).toMatchObject({ status: "RUNNING" });

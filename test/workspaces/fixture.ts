@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { createFailpoints } from "../../src/failpoints.ts";
 import { createRunCalls } from "../../src/leases/run-calls.ts";
 import { createLogger } from "../../src/logger.ts";
 import { createWorkspaces, type WorkspaceSettings } from "../../src/workspaces/manager.ts";
@@ -7,14 +8,18 @@ import { createRepository, gitTestEnvironment, temporaryDirectory } from "../git
 import { startOperations } from "../operations/fixture.ts";
 
 /** Real workspaces over real git and a SQLite store; `directory` is the allowed root. */
-export async function startWorkspaces(settings: Partial<WorkspaceSettings> = {}) {
-  const runtime = await startOperations();
+export async function startWorkspaces(
+  settings: Partial<WorkspaceSettings> = {},
+  failpoints = createFailpoints(),
+) {
+  const runtime = await startOperations(failpoints);
   const { store, clock, operations } = runtime;
   const directory = temporaryDirectory();
   const runs = createRunCalls();
   const workspaces = createWorkspaces({
     store,
     clock,
+    failpoints,
     operations,
     runs,
     log: createLogger("silent"),
@@ -35,8 +40,11 @@ export async function startWorkspaces(settings: Partial<WorkspaceSettings> = {})
 }
 
 /** The same with a repository of one commit at `directory`/repo. */
-export async function startWithRepository(settings: Partial<WorkspaceSettings> = {}) {
-  const runtime = await startWorkspaces(settings);
+export async function startWithRepository(
+  settings: Partial<WorkspaceSettings> = {},
+  failpoints = createFailpoints(),
+) {
+  const runtime = await startWorkspaces(settings, failpoints);
   const repo = createRepository(join(runtime.directory, "repo"));
   return { ...runtime, repo };
 }
