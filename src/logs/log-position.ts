@@ -32,7 +32,7 @@ export function decodeCursor(cursor: string): LogPosition {
     stdoutTold === undefined ||
     stderrTold === undefined
   ) {
-    throw invalidField("start.cursor", "is not a cursor of a log");
+    throw invalidField("cursor", "is not a cursor of a log");
   }
   return { generation, offsets: [stdout, stderr], told: [stdoutTold, stderrTold] };
 }
