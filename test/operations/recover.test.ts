@@ -54,7 +54,7 @@ describe("recover", () => {
     const nextLogs = createLogs({ clock });
     const runner = createCommandRunner({
       ...{ supervisor: next, logs: nextLogs, clock, directory, shell: "/bin/sh" },
-      failpoints: createFailpoints(),,
+      failpoints: createFailpoints(),
     });
     const after = createOperations({ store, clock, runner, failpoints: createFailpoints() });
     await after.recover("node-1");
