@@ -17,6 +17,7 @@ import { createLogs } from "./logs/logs.ts";
 import { createOperations } from "./operations/manager.ts";
 import { createCommandRunner } from "./operations/run-command.ts";
 import { loadOrCreateKey, writePrivateFile } from "./private-file.ts";
+import { createProjectWorkspaces } from "./project-workspaces/manager.ts";
 import { createHandlers } from "./rpc/handlers.ts";
 import type { RuntimeInfo } from "./rpc/info-handlers.ts";
 import { createServer } from "./server/server.ts";
@@ -133,6 +134,9 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     settings: config,
   });
 
+  const allowedRoots = createAllowedRoots(config.allowRoots);
+  const projectWorkspaces = createProjectWorkspaces({ store, allowedRoots });
+
   const registry = createRegistry();
   const ports = createPorts({
     store,
@@ -161,7 +165,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       directory: place("services"),
       shell: config.shell,
     }),
-    allowedRoots: createAllowedRoots(config.allowRoots),
+    allowedRoots,
     settings: {
       nodeId: installationId,
       identityKey: loadOrCreateKey(place("identity-key")),
@@ -208,6 +212,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     handlers: createHandlers({
       services,
       workspaces,
+      projectWorkspaces,
       operations,
       logSources: createLogSources({
         logs,

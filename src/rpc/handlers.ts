@@ -1,6 +1,7 @@
 import type { WorkspaceRuntime } from "../../gen/workspace/runtime/v1/workspace_runtime_pb.ts";
 import type { Clock } from "../clock.ts";
 import type { Operations } from "../operations/operations.ts";
+import type { ProjectWorkspaces } from "../project-workspaces/project-workspaces.ts";
 import type { Services } from "../services/services.ts";
 import type { Workspaces } from "../workspaces/workspaces.ts";
 import type { ServiceHandlers } from "./handler.ts";
@@ -9,6 +10,7 @@ import { createLogHandlers, type LogSources } from "./log-handlers.ts";
 import { createNotImplementedHandlers } from "./not-implemented.ts";
 import { createOperationHandlers } from "./operation-handlers.ts";
 import type { CursorAt } from "./pages.ts";
+import { createProjectWorkspaceHandlers } from "./project-workspace-handlers.ts";
 import { createRunHandlers } from "./run-handlers.ts";
 import { createServiceHandlers } from "./service-handlers.ts";
 import { createWatchHandlers, type Watch } from "./watch-handlers.ts";
@@ -20,6 +22,7 @@ export type Handlers = ServiceHandlers<typeof WorkspaceRuntime>;
 export interface HandlerDependencies {
   readonly services: Services;
   readonly workspaces: Workspaces;
+  readonly projectWorkspaces: ProjectWorkspaces;
   readonly operations: Pick<Operations, "get" | "list">;
   readonly logSources: LogSources;
   readonly watch: Watch;
@@ -31,10 +34,11 @@ export interface HandlerDependencies {
 
 /** Shells: message in, domain call, message out. */
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
-  const { services, workspaces, operations, logSources, watch, cursorAt, info, clock } =
-    dependencies;
+  const { services, workspaces, projectWorkspaces, operations } = dependencies;
+  const { logSources, watch, cursorAt, info, clock } = dependencies;
   return {
     ...createNotImplementedHandlers(),
+    ...createProjectWorkspaceHandlers(projectWorkspaces, cursorAt),
     ...createWorkspaceHandlers(workspaces, cursorAt),
     ...createRunHandlers(services, cursorAt),
     ...createServiceHandlers(services, cursorAt),

@@ -1,6 +1,7 @@
 import { isAbsolute } from "node:path";
 import { type FieldViolation, RuntimeError } from "../errors.ts";
 import type { GitWorktreeStrategy } from "../model/workspace.ts";
+import { validateSpecs } from "../services/validate-spec.ts";
 import type { RealizeRequest } from "./workspaces.ts";
 
 const LONGEST_ID = 200;
@@ -16,6 +17,7 @@ export function validateRealize(request: RealizeRequest): void {
     ...environmentViolations("command_env", request.commandEnv),
     ...strategyViolations(request),
   ]);
+  validateSpecs(request.runtimeConfig?.services ?? [], "runtime_config.services");
 }
 
 /** What a new workspace must be told, since nothing is stored. */

@@ -22,6 +22,7 @@ import { durationFromMs, msFromDuration, timestampOrAbsent } from "./time.ts";
 export const workspaceSourceFromValue = enumReader(WorkspaceSource);
 export const workspaceStatesFromValues = enumListReader(WorkspaceState);
 const provisionPolicyFromValue = enumReader(ProvisionPolicy);
+export const desiredStateFromValue = enumReader(DesiredState);
 
 /** `created` stands only in the answer to the call that made the directory. */
 export function workspaceToMessage(
@@ -104,6 +105,14 @@ export function gitWorktreeToMessage(
     teardownCommand: strategy.teardownCommand ?? "",
     copyFiles: [...(strategy.copyFiles ?? [])],
   });
+}
+
+/** A name without a state says nothing, and is left out. */
+export function desiredStatesFromMessage(
+  states: Readonly<Record<string, DesiredState>>,
+): Record<string, DesiredStateName> {
+  const read = Object.entries(states).map(([name, state]) => [name, desiredStateFromValue(state)]);
+  return Object.fromEntries(read.filter(([, state]) => state !== undefined));
 }
 
 /** The states that a person set for single services, by name. */
