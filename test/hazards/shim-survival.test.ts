@@ -317,41 +317,45 @@ describe("hazard 24a", () => {
   describe.each(PROOFS)("a server killed 0 to 9 ms after a spawn (%s)", (strongestProof) => {
     const KILLS = process.env.TEST_FULL ? 500 : 12;
 
-    it("has started the service once or never, and its successor knows which", async () => {
-      const outcomes = { started: 0, never: 0 };
-      for (let kill = 0; kill < KILLS; kill += 1) {
-        const effect = join(house.directory, `effect-${kill}`);
-        const directory = house.directoryOf(`raced-${kill}`);
-        await killSpawner(kill % 10, {
-          instanceId: `raced-${kill}`,
-          directory,
-          logsDirectory: join(house.directory, "logs"),
-          cwd: house.directory,
-          command: {
-            kind: "command",
-            command: `echo $$ >>${effect}; exec sleep 1000`,
-            shell: "/bin/sh",
-          },
-          env: { PATH: process.env.PATH ?? "" },
-          stdin: "OPEN",
-        });
-        const supervisor = await house.supervisor({ strongestProof, sweepMs: 50 });
-        const adopted = await supervisor.adopt(directory);
-        if (adopted.kind === "living") {
-          outcomes.started += 1;
-          await eventually(() => readFileSync(effect, "utf8") === `${adopted.instance.pid}\n`);
-          expect(await adopted.instance.stop({ graceMs: 0 })).toMatchObject({ proven: true });
-        } else {
-          outcomes.never += 1;
-          expect(adopted.kind).toBe("never-started");
-          // Whatever shim was under way ends without having started anything.
-          await eventually(() => processesOf(house.installationId).length === 0);
-          expect(existsSync(effect)).toBe(false);
+    it(
+      "has started the service once or never, and its successor knows which",
+      async () => {
+        const outcomes = { started: 0, never: 0 };
+        for (let kill = 0; kill < KILLS; kill += 1) {
+          const effect = join(house.directory, `effect-${kill}`);
+          const directory = house.directoryOf(`raced-${kill}`);
+          await killSpawner(kill % 10, {
+            instanceId: `raced-${kill}`,
+            directory,
+            logsDirectory: join(house.directory, "logs"),
+            cwd: house.directory,
+            command: {
+              kind: "command",
+              command: `echo $$ >>${effect}; exec sleep 1000`,
+              shell: "/bin/sh",
+            },
+            env: { PATH: process.env.PATH ?? "" },
+            stdin: "OPEN",
+          });
+          const supervisor = await house.supervisor({ strongestProof, sweepMs: 50 });
+          const adopted = await supervisor.adopt(directory);
+          if (adopted.kind === "living") {
+            outcomes.started += 1;
+            await eventually(() => readFileSync(effect, "utf8") === `${adopted.instance.pid}\n`);
+            expect(await adopted.instance.stop({ graceMs: 0 })).toMatchObject({ proven: true });
+          } else {
+            outcomes.never += 1;
+            expect(adopted.kind).toBe("never-started");
+            // Whatever shim was under way ends without having started anything.
+            await eventually(() => processesOf(house.installationId).length === 0);
+            expect(existsSync(effect)).toBe(false);
+          }
+          await supervisor.close();
         }
-        await supervisor.close();
-      }
-      expect(outcomes.started + outcomes.never).toBe(KILLS);
-    }, KILLS * 5000);
+        expect(outcomes.started + outcomes.never).toBe(KILLS);
+      },
+      KILLS * 5000,
+    );
 
     async function killSpawner(afterMs: number, request: object): Promise<void> {
       const options = {
