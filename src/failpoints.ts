@@ -13,6 +13,7 @@ export const FAILPOINTS = [
   "realize.fetched",
   "realize.intent-written",
   "realize.excluded",
+  "realize.unfinished-removed",
   "realize.registration-forgotten",
   "realize.worktree-added",
   "realize.switched-back",

@@ -72,7 +72,11 @@ export async function realizeWorktree(
   const strategy = wanted.gitWorktree ?? {};
   const { parent, path } = await chooseDirectory();
   const askedBase = strategy.baseRef || wanted.repoRef;
-  const question = { repository, branch, path, askedBase, isBaseStored: isBaseStored(order) };
+  const question = {
+    ...{ repository, branch, path, askedBase },
+    isBaseStored: isBaseStored(order),
+    wasBegun: wasBegun(stored, path),
+  };
   const operations: Operation[] = [];
   const warnings: string[] = [];
   const row = createRowDraft({
@@ -100,7 +104,10 @@ export async function realizeWorktree(
     survey = await make(survey, turns);
     await follow(survey);
     const created = survey.plan.action !== "reuse";
-    if (created) await copy(survey.plan.path);
+    // What a crash kept from being copied is copied now; what is there stays as it is.
+    if (created || (stored?.directoryCreated && stored.provisionPending)) {
+      await copy(survey.plan.path);
+    }
     const isFresh = created || (stored?.provisionPending ?? false);
     const { provisioned, fingerprint } = await provision(survey.plan.path, isFresh);
     const workspace = await row.finish({
@@ -278,4 +285,11 @@ function isBaseStored({ request, stored }: WorktreeOrder): boolean {
   const asked =
     request.strategy?.kind === "git_worktree" ? request.strategy.gitWorktree.baseRef : "";
   return stored !== undefined && !asked && request.repoRef === "";
+}
+
+/** The row says that this service was making the worktree at this path when it last heard of it. */
+function wasBegun(stored: Workspace | undefined, path: string): boolean {
+  if (stored === undefined || !stored.directoryCreated || stored.worktreePath !== path)
+    return false;
+  return stored.state === "PROVISIONING" || stored.state === "FAILED";
 }

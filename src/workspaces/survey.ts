@@ -13,6 +13,8 @@ export interface SurveyQuestion {
   readonly askedBase: string;
   /** The base was asked for long ago: a worktree that is there is still good without it. */
   readonly isBaseStored: boolean;
+  /** See WorktreeQuestion. */
+  readonly wasBegun: boolean;
 }
 
 /** What a repository looks like, and so what is to be done. */
@@ -28,7 +30,7 @@ export async function surveyWorktree(
   roots: AllowedRoots,
   question: SurveyQuestion,
 ): Promise<Survey> {
-  const { repository, branch, path, askedBase } = question;
+  const { repository, branch, path, askedBase, wasBegun } = question;
   let failure: unknown;
   const base = await resolveBase(git, repository.gitCwd, askedBase).catch((error: unknown) => {
     if (!question.isBaseStored || !isRuntimeError(error, "BASE_REF_NOT_FOUND")) throw error;
@@ -39,6 +41,7 @@ export async function surveyWorktree(
     repository,
     branch,
     path,
+    wasBegun,
     ...(base === undefined ? {} : { base }),
   });
   if (base !== undefined) return { plan, base, warnings: [] };

@@ -8,6 +8,7 @@ import { readStatus } from "../git/status.ts";
 import { listWorktrees, type RegisteredWorktree } from "../git/worktree-list.ts";
 import type { AllowedRoots } from "./allowed-roots.ts";
 import { checkBranchName } from "./branch-name.ts";
+import { isEmptyDirectory, isUnfinished } from "./unfinished.ts";
 
 /** A branch that is to have a worktree. */
 export interface WorktreeQuestion {
@@ -17,6 +18,8 @@ export interface WorktreeQuestion {
   readonly path: string;
   /** Absent when the base no longer resolves and need not. */
   readonly base?: Base;
+  /** This service began to make the worktree at `path`, and it is not known that it came to be. */
+  readonly wasBegun: boolean;
 }
 
 /** What has to be done so that the branch has a worktree. */
@@ -25,6 +28,8 @@ export interface WorktreePlan {
   readonly path: string;
   /** A registration whose directory is gone: forgotten first. */
   readonly forget?: string;
+  /** An earlier attempt to make it, of which git was killed: what that left is removed first. */
+  readonly unfinished?: { readonly isRegistered: boolean };
   /** The worktree is clean, on this other branch ("" detached) at the same commit: switched back. */
   readonly switchFrom?: string;
   /** Of a reused one against its base, where they differ. */
@@ -40,15 +45,19 @@ export async function planWorktree(
   roots: AllowedRoots,
   question: WorktreeQuestion,
 ): Promise<WorktreePlan> {
-  const { repository, branch, path } = question;
-  const worktrees = await listWorktrees(git, repository.gitCwd);
+  const { repository, branch, path, wasBegun } = question;
+  const registered = await listWorktrees(git, repository.gitCwd);
+  const leftover = wasBegun
+    ? registered.find((worktree) => worktree.path === path && isUnfinished(worktree))
+    : undefined;
+  const worktrees = registered.filter((worktree) => worktree !== leftover);
   const ofBranch = worktrees.find((worktree) => worktree.branch === branch);
   if (ofBranch !== undefined) return await planFromOwn(git, roots, question, ofBranch);
 
   const atPath = worktrees.find((worktree) => worktree.path === path);
   const [{ tip, conflict }, isGone] = await Promise.all([
     lookUpBranch(git, repository.gitCwd, branch),
-    isMissing(path),
+    leftover !== undefined || isFree(path, wasBegun),
     checkBranchName(git, repository.gitCwd, branch),
   ]);
   if (atPath !== undefined && !isGone) {
@@ -58,15 +67,18 @@ export async function planWorktree(
     const message = `"${path}" exists and is no worktree of "${repository.root}"`;
     throw new RuntimeError("WORKTREE_PATH_OCCUPIED", message, { metadata: { path, branch } });
   }
-  const forget = atPath === undefined ? {} : { forget: forgettable(atPath, branch).path };
-  if (tip !== undefined) return { action: "attach_branch", path, ...forget };
+  const first = {
+    ...(atPath === undefined ? {} : { forget: forgettable(atPath, branch).path }),
+    ...(wasBegun ? { unfinished: { isRegistered: leftover !== undefined } } : {}),
+  };
+  if (tip !== undefined) return { action: "attach_branch", path, ...first };
   if (conflict !== undefined) {
     const message = `branch "${branch}" cannot be made beside branch "${conflict}"`;
     throw new RuntimeError("BRANCH_CONFLICT", message, {
       metadata: { branch, conflicting_branch: conflict },
     });
   }
-  return { action: "create_branch", path, ...forget };
+  return { action: "create_branch", path, ...first };
 }
 
 /** The branch is checked out somewhere. */
@@ -146,6 +158,10 @@ function mismatch(
       ...evidence,
     },
   });
+}
+
+async function isFree(path: string, wasBegun: boolean): Promise<boolean> {
+  return (await isMissing(path)) || (wasBegun && (await isEmptyDirectory(path)));
 }
 
 async function isMissing(path: string): Promise<boolean> {

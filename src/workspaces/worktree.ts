@@ -1,4 +1,4 @@
-import { lstat } from "node:fs/promises";
+import { lstat, rmdir } from "node:fs/promises";
 import type { Failpoints } from "../failpoints.ts";
 import type { Base } from "../git/base-ref.ts";
 import type { Git } from "../git/git.ts";
@@ -7,6 +7,7 @@ import type { Repository } from "../git/repository.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Operations } from "../operations/operations.ts";
 import { type GitOperation, type OperationContext, succeeded } from "./git-operation.ts";
+import { sweepUnfinished } from "./unfinished.ts";
 import type { WorktreePlan } from "./worktree-plan.ts";
 
 export interface WorktreeTools {
@@ -26,8 +27,13 @@ export interface WorktreeWork {
 
 /** Does what the plan says. A plan with nothing to do is an operation too: that the worktree was reused. */
 export async function carryOut(tools: WorktreeTools, work: WorktreeWork): Promise<Operation[]> {
-  const { plan } = work;
+  const { plan, repository, branch } = work;
   const done: Operation[] = [];
+  if (plan.unfinished !== undefined) {
+    if (plan.unfinished.isRegistered) done.push(await removeUnfinished(tools, work));
+    await sweepUnfinished(repository, branch, plan.path);
+    await tools.failpoints.hit("realize.unfinished-removed");
+  }
   if (plan.forget !== undefined) done.push(await forget(tools, work, plan.forget));
   switch (plan.action) {
     case "create_branch":
@@ -91,6 +97,20 @@ async function forget(tools: WorktreeTools, work: WorktreeWork, path: string): P
   const operation = succeeded(outcome);
   await tools.failpoints.hit("realize.registration-forgotten");
   return operation;
+}
+
+/** What git was killed at is locked: one more `--force`. */
+async function removeUnfinished(tools: WorktreeTools, work: WorktreeWork): Promise<Operation> {
+  const { plan, repository } = work;
+  // Before its `.git` is written, git takes the directory for somebody else's, and removes nothing.
+  await rmdir(plan.path).catch(() => {});
+  const outcome = await tools.gitOperation(work.context, {
+    args: ["worktree", "remove", "--force", "--force", plan.path],
+    cwd: repository.gitCwd,
+    message: `Removed the unfinished git worktree ${plan.path}`,
+    metadata: metadataOf(work, { created: false, reused: false, reusedExistingBranch: false }),
+  });
+  return succeeded(outcome);
 }
 
 async function switchBack(tools: WorktreeTools, work: WorktreeWork): Promise<Operation> {
