@@ -123,17 +123,6 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       shell: config.shell,
     }),
   });
-  const workspaces = createWorkspaces({
-    store,
-    clock,
-    log,
-    failpoints,
-    operations,
-    runs,
-    baseEnv: () => base.get(),
-    settings: config,
-  });
-
   const allowedRoots = createAllowedRoots(config.allowRoots);
   const projectWorkspaces = createProjectWorkspaces({ store, allowedRoots });
 
@@ -176,6 +165,18 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   };
   const idle = createIdleSweep(core);
   const services = createServices(core, () => idle.wake());
+
+  const workspaces = createWorkspaces({
+    store,
+    clock,
+    log,
+    failpoints,
+    operations,
+    runs,
+    services,
+    baseEnv: () => base.get(),
+    settings: config,
+  });
 
   let found: ReconcileResult | undefined;
   const reconciled = Promise.withResolvers<void>();

@@ -6,8 +6,11 @@ import {
   ListWorkspacesResponseSchema,
   RealizeWorkspaceRequestSchema,
   RealizeWorkspaceResponseSchema,
+  UpdateWorkspaceRequestSchema,
+  UpdateWorkspaceResponseSchema,
   WorkspaceState,
 } from "../../gen/workspace/runtime/v1/workspace_pb.ts";
+import { invalidField } from "../errors.ts";
 import type { RealizeRequest, Workspaces } from "../workspaces/workspaces.ts";
 import { actorFromMessage, agentFromMessage, issueFromMessage } from "./convert/actor.ts";
 import { leaseModeFromValue, leaseToMessage } from "./convert/lease.ts";
@@ -21,11 +24,15 @@ import {
   workspaceStatesFromValues,
   workspaceToMessage,
 } from "./convert/workspace.ts";
+import { changesFromMessage } from "./convert/workspace-changes.ts";
 import type { Handlers } from "./handlers.ts";
 import { type CursorAt, pageFields, pageRequest } from "./pages.ts";
 import { validateRequest } from "./validate.ts";
 
-type WorkspaceHandlers = Pick<Handlers, "realizeWorkspace" | "getWorkspace" | "listWorkspaces">;
+type WorkspaceHandlers = Pick<
+  Handlers,
+  "realizeWorkspace" | "getWorkspace" | "listWorkspaces" | "updateWorkspace"
+>;
 
 export function createWorkspaceHandlers(
   workspaces: Workspaces,
@@ -67,6 +74,22 @@ export function createWorkspaceHandlers(
         workspaces: page.items.map((workspace) => workspaceToMessage(workspace)),
         ...pageFields(page, cursorAt),
       });
+    },
+
+    async updateWorkspace(request, { signal }) {
+      validateRequest(UpdateWorkspaceRequestSchema, request, ["workspace", "update_mask"]);
+      const workspaceId = request.workspace?.workspaceId ?? "";
+      if (workspaceId === "") throw invalidField("workspace.workspace_id", "is required");
+      const workspace = await workspaces.update(
+        present({
+          workspaceId,
+          changes: changesFromMessage(request),
+          expectedRevision: Number(request.expectedRevision),
+          actor: actorFromMessage(request.actor),
+        }),
+        signal,
+      );
+      return create(UpdateWorkspaceResponseSchema, { workspace: workspaceToMessage(workspace) });
     },
   };
 }

@@ -8,17 +8,19 @@ import type { Logger } from "../logger.ts";
 import type { Lease } from "../model/lease.ts";
 import type { Actor, Workspace } from "../model/workspace.ts";
 import type { Operations } from "../operations/operations.ts";
+import type { Services } from "../services/services.ts";
 import type { Store } from "../store/store.ts";
 import { createAllowedRoots } from "./allowed-roots.ts";
 import { answer } from "./answer.ts";
 import { createGitOperation } from "./git-operation.ts";
 import { createJoinedCalls } from "./joined-calls.ts";
 import { createKeyedLock } from "./keyed-lock.ts";
-import { findPlace, type Place, readPlace } from "./place.ts";
+import { findPlace, locationOf, type Place, readPlace } from "./place.ts";
 import { type Realized, realizeWorktree, type WorktreeDependencies } from "./realize-worktree.ts";
 import { saveWorkspace } from "./save.ts";
+import { updateWorkspace, workspaceNotFound } from "./update-workspace.ts";
 import { mergeRequest, refuseConflicts } from "./wanted.ts";
-import type { RealizeRequest, RealizeResult, Workspaces } from "./workspaces.ts";
+import type { RealizeRequest, RealizeResult, UpdateRequest, Workspaces } from "./workspaces.ts";
 
 export interface WorkspacesOptions {
   readonly store: Store;
@@ -27,6 +29,7 @@ export interface WorkspacesOptions {
   readonly failpoints: Failpoints;
   readonly operations: Operations;
   readonly runs: RunCalls;
+  readonly services: Pick<Services, "ofWorkspace" | "stopOfWorkspace">;
   /** What commands start from: the allow-listed part of the server's environment. */
   readonly baseEnv: () => Promise<Readonly<Record<string, string>>>;
   readonly settings: WorkspaceSettings;
@@ -54,7 +57,7 @@ interface Realization {
 }
 
 export function createWorkspaces(options: WorkspacesOptions): Workspaces {
-  const { store, clock, log, failpoints, operations, runs, baseEnv, settings } = options;
+  const { store, clock, log, failpoints, operations, runs, services, baseEnv, settings } = options;
   const git = createGit({ environment: baseEnv, timeoutMs: settings.gitTimeoutMs });
   const roots = createAllowedRoots(settings.allowRoots);
   const gitOperation = createGitOperation({
@@ -76,15 +79,21 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
       const work = realize(request, call).finally(() => call?.leave());
       return await answer(work, signal, ...(call === undefined ? [] : [call.released]));
     },
-    async get(workspaceId) {
-      const workspace = await store.workspaces.get(workspaceId);
-      if (workspace !== undefined) return workspace;
-      throw new RuntimeError("WORKSPACE_NOT_FOUND", `there is no workspace "${workspaceId}"`, {
-        metadata: { workspace_id: workspaceId },
-      });
-    },
+    get,
     list: (filter, page) => store.workspaces.list(filter, page),
+    update: (request, signal) => answer(update(request), signal),
   };
+
+  async function get(workspaceId: string): Promise<Workspace> {
+    const workspace = await store.workspaces.get(workspaceId);
+    if (workspace === undefined) throw workspaceNotFound(workspaceId);
+    return workspace;
+  }
+
+  async function update(request: UpdateRequest): Promise<Workspace> {
+    const location = locationOf(await get(request.workspaceId));
+    return await locations.run(location, () => updateWorkspace({ store, services }, request));
+  }
 
   async function realize(
     request: RealizeRequest,

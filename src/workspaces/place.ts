@@ -54,6 +54,14 @@ export async function findPlace(
     : await placeOfPrimary(dependencies, request, wanted, named);
 }
 
+/** Equal for workspaces that lie in one directory: what changes one waits there for its turn. */
+export function locationOf(workspace: Wanted & Partial<Workspace>): string {
+  const { strategy, companyId, baseCwd, issue, gitCommonDir, branchName } = workspace;
+  return strategy === "GIT_WORKTREE"
+    ? JSON.stringify(["worktree", gitCommonDir, branchName])
+    : JSON.stringify(["primary", companyId, baseCwd, issue?.issueId ?? ""]);
+}
+
 /** The row of a place as it is now; undefined while there is none. */
 export async function readPlace(store: Store, place: Place, request: RealizeRequest) {
   const id = request.workspaceId || place.stored?.workspaceId;
@@ -73,9 +81,7 @@ async function placeOfPrimary(
   named: Workspace | undefined,
 ): Promise<Place> {
   const stored = request.workspaceId === "" ? await findUnnamed(store, wanted) : named;
-  const { companyId, baseCwd, issue } = wanted;
-  const location = JSON.stringify(["primary", companyId, baseCwd, issue?.issueId ?? ""]);
-  return placeOf(request, stored, location);
+  return placeOf(request, stored, locationOf(wanted));
 }
 
 async function placeOfWorktree(
@@ -97,7 +103,11 @@ async function placeOfWorktree(
   const stored = request.workspaceId === "" ? sameBranch : named;
   if (stored === undefined && sameBranch !== undefined) throw inUse(sameBranch, wanted.companyId);
   if (stored !== undefined && request.workspaceId === "") refuseOtherIssue(request, stored);
-  const location = JSON.stringify(["worktree", repository.commonDir, branch]);
+  const location = locationOf({
+    ...wanted,
+    gitCommonDir: repository.commonDir,
+    branchName: branch,
+  });
   return { ...placeOf(request, stored, location, workspaceId), checkout };
 }
 

@@ -4,8 +4,10 @@ import type { Page, PageRequest } from "../model/page.ts";
 import type {
   Actor,
   AgentRef,
+  DesiredState,
   GitWorktreeStrategy,
   IssueRef,
+  ProvisionPolicy,
   RuntimeConfig,
   Workspace,
   WorkspaceSource,
@@ -19,6 +21,37 @@ export interface Workspaces {
   /** WORKSPACE_NOT_FOUND when there is no such row. */
   get(workspaceId: string): Promise<Workspace>;
   list(filter: WorkspaceFilter, page: PageRequest): Promise<Page<Workspace>>;
+  /**
+   * Changes some fields, after a realize of the workspace that is under way. WORKSPACE_NOT_FOUND,
+   * STALE_REVISION, WORKSPACE_LEASED, WORKSPACE_ARCHIVED, WORKSPACE_CONFLICT, STOP_NOT_PROVEN.
+   */
+  update(request: UpdateRequest, signal: AbortSignal): Promise<Workspace>;
+}
+
+export interface UpdateRequest {
+  readonly workspaceId: string;
+  readonly changes: WorkspaceChanges;
+  /** 0: any. */
+  readonly expectedRevision: number;
+  readonly actor?: Actor;
+}
+
+/** What is absent stays. */
+export interface WorkspaceChanges {
+  readonly state?: Extract<WorkspaceState, "ACTIVE" | "IDLE" | "IN_REVIEW" | "ARCHIVED">;
+  readonly name?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** null: none of its own. */
+  readonly runtimeConfig?: RuntimeConfig | null;
+  readonly desiredState?: DesiredState;
+  readonly serviceStates?: Readonly<Record<string, DesiredState>>;
+  /** "" and a policy of undefined empty what is stored. */
+  readonly gitWorktree?: {
+    readonly provisionCommand?: string;
+    readonly cleanupCommand?: string;
+    readonly teardownCommand?: string;
+    readonly provisionPolicy?: ProvisionPolicy | undefined;
+  };
 }
 
 export interface RealizeRequest {

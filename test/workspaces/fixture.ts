@@ -16,12 +16,18 @@ export async function startWorkspaces(
   const { store, clock, operations } = runtime;
   const directory = temporaryDirectory();
   const runs = createRunCalls();
+  // What runs in a workspace is tested with the whole server.
+  const services = {
+    ofWorkspace: () => [],
+    stopOfWorkspace: async () => ({ stopped: [], failures: [] }),
+  };
   const workspaces = createWorkspaces({
     store,
     clock,
     failpoints,
     operations,
     runs,
+    services,
     log: createLogger("silent"),
     baseEnv: async () => gitTestEnvironment(),
     settings: {

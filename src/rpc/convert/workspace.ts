@@ -20,8 +20,9 @@ import { runtimeConfigToMessage } from "./service-spec.ts";
 import { durationFromMs, msFromDuration, timestampOrAbsent } from "./time.ts";
 
 export const workspaceSourceFromValue = enumReader(WorkspaceSource);
+export const workspaceStateFromValue = enumReader(WorkspaceState);
 export const workspaceStatesFromValues = enumListReader(WorkspaceState);
-const provisionPolicyFromValue = enumReader(ProvisionPolicy);
+export const provisionPolicyFromValue = enumReader(ProvisionPolicy);
 export const desiredStateFromValue = enumReader(DesiredState);
 
 /** `created` stands only in the answer to the call that made the directory. */
