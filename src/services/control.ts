@@ -41,7 +41,7 @@ async function start(
     plans.map(async (plan) => {
       const joined = await joinOrStart(core, plan, CONTROL);
       if (request.noWait) return { ...joined, failure: undefined };
-      const outcome = await joined.life.started;
+      const outcome = await joined.life.started();
       return { ...joined, failure: outcome.ok ? undefined : outcome.failure };
     }),
   ).catch(async (error) => {

@@ -48,7 +48,7 @@ async function ensureOne(
 ): Promise<Outcome> {
   const joined = await joinOrStart(core, plan, claimant);
   if (noWait) return joined;
-  const outcome = await untilReleased(joined.life.started, claimant);
+  const outcome = await untilReleased(joined.life.started(), claimant);
   return outcome.ok ? joined : { ...joined, failure: outcome.failure };
 }
 

@@ -7,6 +7,7 @@ import type { ServicesCore } from "./core.ts";
 import { mayJoin } from "./identity.ts";
 import type { ServiceLife } from "./life.ts";
 import type { ServicePlan } from "./plan.ts";
+import { isOver } from "./state.ts";
 
 /** Who wants a service. */
 export interface Claimant {
@@ -100,7 +101,8 @@ async function join(core: ServicesCore, life: ServiceLife, claimant: Claimant): 
   return claimant.write(() =>
     core.store.transaction(async (tx) => {
       const row = await tx.services.get(life.serviceId);
-      if (row === undefined || (row.state !== "STARTING" && row.state !== "RUNNING")) return false;
+      if (row === undefined || life.isEnding() || isOver(row.state)) return false;
+      if (row.state === "STOPPING" && row.stateReason === "STOP_REQUESTED") return false;
       await lease(tx, row, claimant);
       return true;
     }),

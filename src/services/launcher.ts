@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Logger } from "../logger.ts";
@@ -6,12 +6,14 @@ import type { Log } from "../logs/log.ts";
 import type { Logs } from "../logs/logs.ts";
 import type { Service } from "../model/service.ts";
 import type { Store } from "../store/store.ts";
+import type { Instance } from "../supervisor/instance.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
-import { createLife, type Launch, type ServiceLife } from "./life.ts";
+import { forgetLaunch, keepLaunch, type Launch, readLaunch } from "./launch.ts";
+import { createLife, type ServiceLife } from "./life.ts";
 import { type ServicePlan, serviceUrl, serviceVariables } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { portOwner } from "./readiness/port-owner.ts";
-import { type ProbeTarget, probeTarget } from "./readiness/probe-target.ts";
+import { probeTarget } from "./readiness/probe-target.ts";
 import type { Registry } from "./registry.ts";
 import type { ServiceRecorder } from "./service-recorder.ts";
 
@@ -25,6 +27,8 @@ export interface Launcher {
   adopt(row: Service): Promise<Adopted>;
   serviceDirectory(serviceId: string): string;
 }
+
+const NOT_KEPT = "what it was started with is lost";
 
 export type Adopted = "adopted" | "ended" | "lost";
 
@@ -61,6 +65,7 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
         openLog: opened,
         recorder: deps.recorder,
         waiting,
+        start,
         ownerOf: (port, instance) => portOwner(port, instance),
         onOver,
       },
@@ -78,47 +83,56 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
   /** Everything that can be refused before there is a process. */
   async function prepare(life: ServiceLife, plan: ServicePlan): Promise<Launch> {
     const { serviceId } = life;
-    const { instance } = life.row();
-    const directory = serviceDirectory(serviceId);
     const numbers = await ports.assign(plan, serviceId);
-    const target = probeTarget(plan, numbers);
+    const { spec } = plan;
+    const launch: Launch = {
+      command: plan.command,
+      cwd: plan.cwd,
+      env: { ...(await deps.baseEnvironment()), ...serviceVariables(plan, numbers) },
+      stdin: spec.stdin ?? "OPEN",
+      target: probeTarget(plan, numbers, "readiness"),
+      ...(spec.liveness === undefined ? {} : { liveness: probeTarget(plan, numbers, "liveness") }),
+    };
     const mainPort = numbers[""];
     await store.services.update(serviceId, {
       url: serviceUrl(plan, numbers),
       ports: numbers,
       ...(mainPort === undefined ? {} : { port: mainPort }),
     });
-    await record(serviceId, instance, plan.spec.logs?.maxBytes);
-    await writeFile(targetFile(serviceId), JSON.stringify(target), { mode: 0o600 });
-    const env = { ...(await deps.baseEnvironment()), ...serviceVariables(plan, numbers) };
-    return {
-      target,
-      start: () =>
-        supervisor.start({
-          instanceId: instanceId(life.row()),
-          directory: instanceDirectory(life.row()),
-          logsDirectory: directory,
-          cwd: plan.cwd,
-          command:
-            plan.command.kind === "command" ? { ...plan.command, shell: deps.shell } : plan.command,
-          env,
-          stdin: plan.spec.stdin ?? "OPEN",
-        }),
-    };
+    await openFiles(serviceId);
+    await keepLaunch(serviceDirectory(serviceId), launch);
+    return launch;
+  }
+
+  async function start(row: Service, launch: Launch): Promise<Instance> {
+    const { command, cwd, env, stdin } = launch;
+    await record(row);
+    return supervisor.start({
+      instanceId: instanceId(row),
+      directory: instanceDirectory(row),
+      logsDirectory: serviceDirectory(row.serviceId),
+      cwd,
+      command: command.kind === "command" ? { ...command, shell: deps.shell } : command,
+      env,
+      stdin,
+    });
   }
 
   async function adopt(row: Service): Promise<Adopted> {
     const life = create(row);
     ports.take(row.serviceId, row.ports);
-    await record(row.serviceId, row.instance, row.spec.logs?.maxBytes);
+    await record(row);
+    const launch = await readLaunch(serviceDirectory(row.serviceId));
     const found = await supervisor.adopt(instanceDirectory(row));
     switch (found.kind) {
       case "living":
-        life.resume(found.instance, await readTarget(row.serviceId));
+        life.resume(found.instance, launch);
         return "adopted";
       case "ended":
-        life.resume(found.instance, { kind: "alive" });
-        return "ended";
+        // Also one that waits for its restart: its pause begins anew.
+        if (row.state === "BACKOFF" && launch === undefined) life.bury(undefined, NOT_KEPT);
+        else life.resume(found.instance, launch);
+        return row.state === "BACKOFF" ? "adopted" : "ended";
       case "never-started":
         life.bury(undefined, "the server ended before the command was started");
         return "lost";
@@ -128,10 +142,17 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
     }
   }
 
-  async function record(serviceId: string, instance: number, maxBytes: number | undefined) {
+  async function openFiles(serviceId: string): Promise<Log | undefined> {
+    return files.get(serviceId)?.open();
+  }
+
+  /** What grows from now on is this instance's. */
+  async function record({ serviceId, instance, spec }: Service): Promise<void> {
     const file = files.get(serviceId);
-    if (file === undefined) return;
-    const log = await file.open();
+    const log = await openFiles(serviceId);
+    if (file === undefined || log === undefined) return;
+    await file.stopRecording();
+    const maxBytes = spec.logs?.maxBytes;
     const recording = await log.record(instance, {
       instanceDirectory: join(serviceDirectory(serviceId), "instances", String(instance)),
       ...(maxBytes ? { maxBytes } : {}),
@@ -144,26 +165,13 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
     files.delete(life.serviceId);
     ports.giveBack(life.serviceId);
     registry.remove(life);
-    close(file).catch((err) =>
+    close(file, serviceDirectory(life.serviceId)).catch((err) =>
       deps.log.warn({ err, service_id: life.serviceId }, "log not closed"),
     );
   }
 
-  async function readTarget(serviceId: string): Promise<ProbeTarget> {
-    try {
-      const target = JSON.parse(await readFile(targetFile(serviceId), "utf8"));
-      return target.kind === "http" ? { ...target, url: new URL(target.url) } : target;
-    } catch {
-      return { kind: "alive" };
-    }
-  }
-
   function serviceDirectory(serviceId: string): string {
     return join(deps.directory, serviceId);
-  }
-
-  function targetFile(serviceId: string): string {
-    return join(serviceDirectory(serviceId), "probe.json");
   }
 
   function instanceDirectory(row: Service): string {
@@ -176,8 +184,9 @@ interface LifeFiles {
   stopRecording: () => Promise<void>;
 }
 
-async function close(file: LifeFiles | undefined): Promise<void> {
+async function close(file: LifeFiles | undefined, directory: string): Promise<void> {
   if (file === undefined) return;
+  await forgetLaunch(directory);
   await file.stopRecording();
   const log = await file.open();
   log.wake();

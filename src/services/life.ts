@@ -1,21 +1,24 @@
 import type { Clock } from "../clock.ts";
-import type { ServiceFailure } from "../errors.ts";
 import type { Log } from "../logs/log.ts";
 import type { Service, ServiceExit, StopReceipt } from "../model/service.ts";
-import type { Exit } from "../supervisor/exit-status.ts";
 import type { Instance } from "../supervisor/instance.ts";
 import type { StopOutcome } from "../supervisor/stop.ts";
 import { exitedEarly, failureOf, failureOfError, notReady, type StartOutcome } from "./failure.ts";
+import { createHealthCheck } from "./health-check.ts";
 import { type Identity, identityOf } from "./identity.ts";
+import type { Launch } from "./launch.ts";
+import { exitOf, lifeOf, rowOf, survivorsText } from "./life-row.ts";
+import { watchLiveness } from "./liveness.ts";
 import { outputTail } from "./output-tail.ts";
 import type { Attempt } from "./readiness/attempt.ts";
-import { awaitReady, checkOnce, type PortOwner } from "./readiness/await-ready.ts";
-import type { ProbeTarget } from "./readiness/probe-target.ts";
+import { awaitReady, type PortOwner } from "./readiness/await-ready.ts";
+import { backoffMs, resetAfterMs, restartRules } from "./restart-policy.ts";
 import type { ServiceRecorder, StopCondition } from "./service-recorder.ts";
+import { newStartAttempt } from "./start-attempt.ts";
 import {
+  comesBack,
   type Effect,
   isOver,
-  type Life,
   type LifeEvent,
   type StopReason,
   transition,
@@ -27,17 +30,20 @@ export interface ServiceLife {
   readonly identity: Identity;
   /** As last stored. */
   row(): Service;
-  /** Ready, or why not: what every caller that joined the start is told. */
-  readonly started: Promise<StartOutcome>;
+  /** Its row stands. Rejects when it could not be written: then this life never was. */
+  readonly inserted: Promise<void>;
   /** Nothing of it lives any more, and its row says so. */
   readonly over: Promise<void>;
   isEnding(): boolean;
-  /** Its row stands. Rejects when it could not be written: then this life never was. */
-  readonly inserted: Promise<void>;
+  /**
+   * Ready, or why not: what every caller that joined the present start is told. A service that waits
+   * for its restart is started at once.
+   */
+  started(): Promise<StartOutcome>;
   /** Writes its row, then starts its process. Once. Resolves and rejects as `inserted`. */
   launch(insert: () => Promise<Service>, prepare: () => Promise<Launch>): Promise<void>;
-  /** Goes on with a process of an earlier server. Once, instead of `launch`. */
-  resume(instance: Instance, target: ProbeTarget): void;
+  /** Goes on with what an earlier server left. Once, instead of `launch`. */
+  resume(instance: Instance | undefined, launch: Launch | undefined): void;
   /** Writes the end of a process that is gone already. Once, instead of `launch`. */
   bury(exit: ServiceExit | undefined, message: string): void;
   /**
@@ -45,13 +51,10 @@ export interface ServiceLife {
    * condition did not hold.
    */
   stop(reason: StopReason, options?: StopOptions): Promise<StopReceipt | undefined>;
-  /** Is it well? An answer of the last 2 s counts; who asks meanwhile shares one check. */
+  /** Stops it and starts its next instance, under the same id. Undefined as with `stop`. */
+  restart(options?: StopOptions): Promise<StopReceipt | undefined>;
+  /** Is it well? An answer of the last 2 s counts. */
   check(): Promise<Attempt>;
-}
-
-export interface Launch {
-  readonly start: () => Promise<Instance>;
-  readonly target: ProbeTarget;
 }
 
 export interface StopOptions {
@@ -65,6 +68,8 @@ export interface LifeDependencies {
   readonly openLog: () => Promise<Log>;
   /** Writes this service's row. */
   readonly recorder: ServiceRecorder;
+  /** Starts the instance that the row names. */
+  readonly start: (row: Service, launch: Launch) => Promise<Instance>;
   readonly ownerOf: (port: number, instance: Instance) => Promise<PortOwner>;
   readonly waiting: { count: number };
   /** Called once, after the row says that it is over. */
@@ -72,76 +77,83 @@ export interface LifeDependencies {
 }
 
 const DEFAULT_GRACE_MS = 10_000;
-const HEALTHY_FOR_MS = 2_000;
-const RETRY_CHECK_MS = 250;
 /** How long an early exit waits for its last words, and for its row to be settled, before it is told. */
 const LAST_WORDS_MS = 30;
 const SETTLED_SOON_MS = 50;
 
 export function createLife(deps: LifeDependencies, stored: Service): ServiceLife {
   const { clock, recorder } = deps;
+  const { spec } = stored;
   let row = stored;
-  let life: Life = {
-    state: stored.state,
-    health: stored.health,
-    message: stored.stateMessage,
-    ...(stored.stateReason === undefined ? {} : { reason: stored.stateReason }),
-    ...(stored.exit === undefined ? {} : { exit: stored.exit }),
-  };
+  let life = lifeOf(stored);
   let queue: Promise<unknown> = Promise.resolve();
-  let target: ProbeTarget = { kind: "alive" };
-  let launching: Promise<Instance | undefined> = Promise.resolve(undefined);
+  let launch: Launch | undefined;
+  let attempt = newStartAttempt();
   let ending: Promise<StopReceipt> | undefined;
-  let failure: ServiceFailure | undefined;
-  /** Of an early exit: its output is still being read, and belongs into what its callers are told. */
-  let lastWords: Promise<void> | undefined;
-  let graceMs = stored.spec.stop?.graceMs ?? DEFAULT_GRACE_MS;
-  let healthyAt = Number.NEGATIVE_INFINITY;
-  let checking: Promise<Attempt> | undefined;
+  let graceMs = spec.stop?.graceMs ?? DEFAULT_GRACE_MS;
+  let cancelBackoff: (() => void) | undefined;
   const inserted = Promise.withResolvers<void>();
-  const started = Promise.withResolvers<StartOutcome>();
   const over = Promise.withResolvers<void>();
-  const probing = new AbortController();
+  const health = createHealthCheck(clock, () => launch?.target ?? { kind: "alive" });
 
   const self: ServiceLife = {
     serviceId: stored.serviceId,
     identity: identityOf(stored.reuseKey),
     row: () => row,
     inserted: inserted.promise,
-    started: started.promise,
     over: over.promise,
-    isEnding: () => life.state === "STOPPING" || isOver(life.state),
+    isEnding: () => isOver(life.state) || (life.state === "STOPPING" && !comesBack(life, rules())),
+    async started() {
+      if (life.state === "STOPPING") await ending?.catch(() => {});
+      if (life.state === "BACKOFF") await tell({ type: "backoff-over" });
+      return attempt.outcome.promise;
+    },
     async launch(insert, prepare) {
       try {
         row = await insert();
       } catch (error) {
         life = { ...life, state: "FAILED" };
-        failure = failureOfError(row, error);
+        attempt.failure = failureOfError(row, error);
         inserted.reject(error);
         perform("settle");
         throw error;
       }
-      launching = launched(prepare);
+      attempt.instance = spawned(prepare);
       inserted.resolve();
     },
     resume(instance, known) {
       inserted.resolve();
-      target = known;
-      launching = Promise.resolve(instance);
-      watch(instance);
+      launch = known;
+      attempt.instance = Promise.resolve(instance);
+      if (instance !== undefined) watch(instance);
+      if (life.state !== "STARTING") attempt.outcome.resolve({ ok: true });
       if (life.state === "STARTING") perform("probe");
-      else if (life.state === "STOPPING") perform("end-tree");
-      if (life.state !== "STARTING") started.resolve({ ok: true });
+      if (life.state === "STOPPING") perform("end-tree");
+      if (life.state === "BACKOFF") perform("await-backoff");
+      if (life.state === "RUNNING") beginLiveness();
     },
     bury(exit, message) {
       inserted.resolve();
-      if (life.state === "STARTING") failure = failureOf(row, "SERVICE_STOPPED", message);
-      if (exit !== undefined) void tell({ type: "exited", exit }, { providerRef: "" });
-      else if (life.state === "STOPPING") perform("end-tree");
+      if (life.state === "STARTING") attempt.failure = failureOf(row, "SERVICE_STOPPED", message);
+      if (life.state === "STOPPING") perform("end-tree");
+      else if (life.state === "BACKOFF") void tell({ type: "stop", reason: "STOP_REQUESTED" });
+      else if (exit !== undefined) void tell({ type: "exited", exit, stable: false }, GONE);
       else void tell({ type: "spawn-failed", message });
     },
-    stop,
-    check,
+    async stop(reason, options = {}) {
+      if (isOver(life.state)) return undefined;
+      return end({ type: "stop", reason }, options);
+    },
+    async restart(options = {}) {
+      if (isOver(life.state)) return undefined;
+      return end({ type: "restart", reason: "RESTARTED" }, options);
+    },
+    async check() {
+      if (life.state !== "RUNNING") return { ok: true };
+      const found = await health.check();
+      tellHealth(found.ok ? "HEALTHY" : "UNHEALTHY");
+      return found;
+    },
   };
   // Who joins a life that never was learns it from `launch`; nobody may be there to hear this.
   inserted.promise.catch(() => {});
@@ -154,15 +166,11 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
     condition?: StopCondition,
   ): Promise<boolean> {
     const told = queue.then(async () => {
-      const next = transition(life, event);
+      const next = transition(life, event, rules());
       if (next.life === life && next.effects.length === 0) return true;
       if (next.life !== life || Object.keys(facts).length > 0) {
-        const written = await recorder.write(
-          row,
-          { ...rowOf(next.life), ...facts },
-          event,
-          condition,
-        );
+        const patch = { ...rowOf(next.life, life, row), ...facts };
+        const written = await recorder.write(row, patch, event, condition);
         if (written === undefined) return false;
         row = written;
         life = next.life;
@@ -176,86 +184,102 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
 
   function perform(effect: Effect): void {
     switch (effect) {
+      case "spawn":
+        cancelBackoff?.();
+        attempt = newStartAttempt();
+        attempt.instance = spawned(async () => launch as Launch);
+        break;
       case "probe":
         void probe();
         break;
       case "end-tree":
-        probing.abort();
+        attempt.probing.abort();
         ending = endTree();
         ending.catch(() => {});
         break;
-      case "settle":
-        void Promise.resolve(lastWords).then(fail);
+      case "await-backoff":
+        void Promise.resolve(attempt.lastWords).then(() => fail(attempt));
+        cancelBackoff = clock.schedule(backoffMs(spec.restart, life.restarts), () => {
+          void tell({ type: "backoff-over" }).catch(() => {});
+        });
+        break;
+      case "settle": {
+        cancelBackoff?.();
+        const last = attempt;
+        void Promise.resolve(last.lastWords).then(() => fail(last));
         over.resolve();
         deps.onOver(self);
         break;
+      }
     }
   }
 
-  async function launched(prepare: () => Promise<Launch>): Promise<Instance | undefined> {
+  async function spawned(prepare: () => Promise<Launch>): Promise<Instance | undefined> {
+    const current = attempt;
     try {
-      const launch = await prepare();
-      target = launch.target;
+      launch = await prepare();
       if (life.state !== "STARTING") return undefined;
-      const instance = await launch.start();
-      await tell(
-        { type: "spawned" },
-        { providerRef: String(instance.pid), startTime: clock.now() },
-      );
+      const instance = await deps.start(row, launch);
+      const { pid } = instance;
+      await tell({ type: "spawned" }, { providerRef: String(pid), startTime: clock.now() });
       watch(instance);
       return instance;
     } catch (error) {
-      failure = failureOfError(row, error);
-      void tell({ type: "spawn-failed", message: failure.message });
+      current.failure = failureOfError(row, error);
+      void tell({ type: "spawn-failed", message: current.failure.message });
       return undefined;
     }
   }
 
   function watch(instance: Instance): void {
+    const current = attempt;
     void instance.exited.then(async (ended) => {
-      probing.abort();
+      current.probing.abort();
       const early = life.state === "STARTING";
       const exit = exitOf(ended, early);
-      if (early) lastWords = hearLastWords(instance, exit);
-      await tell({ type: "exited", exit }, { exit, providerRef: "" });
+      if (early) current.lastWords = hearLastWords(instance, exit);
+      const ran = ended.exitTime - (row.readyTime ?? ended.exitTime);
+      const stable = ran >= resetAfterMs(spec.restart);
+      await tell({ type: "exited", exit, stable }, { exit, ...GONE });
       if (!early) return;
-      await lastWords;
+      await current.lastWords;
       await within(SETTLED_SOON_MS, over.promise);
-      fail();
+      fail(current);
     });
+
+    async function hearLastWords(from: Instance, exit: ServiceExit): Promise<void> {
+      await within(LAST_WORDS_MS, from.drained);
+      current.failure = exitedEarly(row, exit, await outputTail(deps.openLog));
+    }
   }
 
-  async function hearLastWords(instance: Instance, exit: ServiceExit): Promise<void> {
-    await within(LAST_WORDS_MS, instance.drained);
-    failure = exitedEarly(row, exit, await outputTail(deps.openLog));
-  }
-
-  /** Told once; a life that was ready has told its callers so before. */
-  function fail(): void {
-    started.resolve({
-      ok: false,
-      failure: failure ?? failureOf(row, "SERVICE_STOPPED", "was stopped before it was ready"),
-    });
+  /** Told once; an attempt that came up has told its callers so before. */
+  function fail(failed: typeof attempt): void {
+    const stopped = failureOf(row, "SERVICE_STOPPED", "was stopped before it was ready");
+    failed.outcome.resolve({ ok: false, failure: failed.failure ?? stopped });
   }
 
   async function probe(): Promise<void> {
+    const current = attempt;
     const begun = clock.monotonic();
     deps.waiting.count += 1;
     try {
-      const instance = await launching;
+      const instance = await current.instance;
       if (instance === undefined) return;
       const result = await awaitReady({
-        target,
-        probe: row.spec.readiness,
+        target: launch?.target ?? { kind: "alive" },
+        probe: spec.readiness,
         clock,
         ownerOf: (port) => deps.ownerOf(port, instance),
         waiting: () => deps.waiting.count,
-        signal: probing.signal,
+        signal: current.probing.signal,
       });
       if (result.ready) {
-        healthyAt = clock.monotonic();
+        health.seen();
         await tell({ type: "ready" }, { readyTime: clock.now() });
-        if (life.state === "RUNNING") started.resolve({ ok: true });
+        if (life.state !== "RUNNING") return;
+        current.outcome.resolve({ ok: true });
+        beginLiveness();
         return;
       }
       const diagnosis = {
@@ -263,77 +287,78 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
         lastProbeError: result.error,
         outputTail: await outputTail(deps.openLog),
       };
-      failure = notReady(row, diagnosis, clock.monotonic() - begun);
-      await tell({ type: "not-ready", message: failure.message }, { diagnosis });
+      current.failure = notReady(row, diagnosis, clock.monotonic() - begun);
+      await tell({ type: "not-ready", message: current.failure.message }, { diagnosis });
     } catch (error) {
-      if (!probing.signal.aborted) {
-        failure = failureOfError(row, error);
-        await tell({ type: "not-ready", message: failure.message });
-      }
+      if (current.probing.signal.aborted) return;
+      current.failure = failureOfError(row, error);
+      await tell({ type: "not-ready", message: current.failure.message });
     } finally {
       deps.waiting.count -= 1;
     }
   }
 
-  async function endTree(): Promise<StopReceipt> {
-    const instance = await launching;
-    const outcome: StopOutcome =
-      instance === undefined
-        ? NOTHING_TO_STOP
-        : await instance.stop({
-            signal: row.spec.stop?.signal || "SIGTERM",
-            graceMs,
-            ports: Object.values(row.ports),
-          });
-    // Its exit first, so that the last row of a life has both.
-    if (outcome.proven) await instance?.exited;
-    await tell(
-      {
-        type: "ended",
-        proven: outcome.proven,
-        message: outcome.proven ? life.message : survivorsText(outcome),
-      },
-      outcome.proven ? { stopTime: clock.now(), providerRef: "" } : {},
-    );
-    const { proven: _, ...facts } = outcome;
-    return {
-      serviceId: row.serviceId,
-      ...facts,
-      ...(row.exit === undefined ? {} : { exit: row.exit }),
+  function beginLiveness(): void {
+    const { signal } = attempt.probing;
+    if (spec.liveness === undefined || launch?.liveness === undefined || signal.aborted) return;
+    const onChange = (found: "HEALTHY" | "UNHEALTHY", error: string) => {
+      tellHealth(found, error);
+      const restarts = restartRules(spec.restart).mode !== "NEVER";
+      if (found === "UNHEALTHY" && restarts) void tell({ type: "restart", reason: "UNHEALTHY" });
     };
+    watchLiveness({ target: launch.liveness, probe: spec.liveness, signal, onChange }).catch(
+      () => {},
+    );
   }
 
-  async function stop(
-    reason: StopReason,
-    options: StopOptions = {},
-  ): Promise<StopReceipt | undefined> {
-    if (isOver(life.state)) return undefined;
+  function tellHealth(found: "HEALTHY" | "UNHEALTHY", error = ""): void {
+    if (found === row.health || life.state !== "RUNNING") return;
+    const facts = error === "" ? {} : { diagnosis: { reason: "LIVENESS", lastProbeError: error } };
+    void tell({ type: "health", health: found }, facts);
+  }
+
+  async function end(event: LifeEvent, options: StopOptions): Promise<StopReceipt | undefined> {
     if (options.graceMs !== undefined) graceMs = options.graceMs;
-    const told = await tell({ type: "stop", reason }, {}, options.condition);
+    const waited = life.state === "BACKOFF";
+    const told = await tell(event, {}, options.condition);
+    // Nothing lived while it waited for its restart.
+    if (told && waited) return { serviceId: row.serviceId, ...factsOf(NOTHING_TO_STOP) };
     return told ? ending : undefined;
   }
 
-  async function check(): Promise<Attempt> {
-    if (life.state !== "RUNNING" || clock.monotonic() - healthyAt < HEALTHY_FOR_MS)
-      return { ok: true };
-    checking ??= checkNow().finally(() => {
-      checking = undefined;
-    });
-    return checking;
+  async function endTree(): Promise<StopReceipt> {
+    const instance = await attempt.instance;
+    const outcome =
+      instance === undefined
+        ? NOTHING_TO_STOP
+        : await instance.stop({
+            signal: spec.stop?.signal || "SIGTERM",
+            graceMs,
+            ports: Object.values(row.ports),
+          });
+    // Its exit first, so that the last row of an instance has both.
+    if (outcome.proven) await instance?.exited;
+    const { exit } = row;
+    const message = outcome.proven ? life.message : survivorsText(outcome);
+    await tell(
+      { type: "ended", proven: outcome.proven, message },
+      outcome.proven ? { stopTime: clock.now(), ...GONE } : {},
+    );
+    const last = exit ?? row.exit;
+    return {
+      serviceId: row.serviceId,
+      ...factsOf(outcome),
+      ...(last === undefined ? {} : { exit: last }),
+    };
   }
 
-  async function checkNow(): Promise<Attempt> {
-    let attempt = await checkOnce(target);
-    if (!attempt.ok) {
-      await new Promise<void>((resolve) => clock.schedule(RETRY_CHECK_MS, resolve));
-      attempt = await checkOnce(target);
-    }
-    if (attempt.ok) healthyAt = clock.monotonic();
-    const health = attempt.ok ? "HEALTHY" : "UNHEALTHY";
-    if (health !== row.health && life.state === "RUNNING") await tell({ type: "health", health });
-    return attempt;
+  /** Without what it was started with it cannot be started again. */
+  function rules() {
+    return restartRules(launch && spec.restart);
   }
 }
+
+const GONE = { providerRef: "" };
 
 const NOTHING_TO_STOP: StopOutcome = {
   proven: true,
@@ -346,35 +371,8 @@ const NOTHING_TO_STOP: StopOutcome = {
   portsFree: true,
 };
 
-function rowOf(life: Life): Partial<Service> {
-  return {
-    state: life.state,
-    health: life.health,
-    stateMessage: life.message,
-    ...(life.reason === undefined ? {} : { stateReason: life.reason }),
-    ...(life.exit === undefined ? {} : { exit: life.exit }),
-  };
-}
-
-function exitOf(ended: Exit, early: boolean): ServiceExit {
-  const reason = ended.lost
-    ? "EXIT_STATUS_LOST"
-    : early
-      ? "EXITED_EARLY"
-      : ended.signal === undefined
-        ? "EXITED"
-        : "SIGNALLED";
-  return {
-    exitTime: ended.exitTime,
-    reason,
-    ...(ended.code === undefined ? {} : { code: ended.code }),
-    ...(ended.signal === undefined ? {} : { signal: ended.signal }),
-  };
-}
-
-function survivorsText(outcome: StopOutcome): string {
-  const pids = outcome.survivors.map(({ pid }) => pid).join(", ");
-  return pids === "" ? "its end could not be proven" : `still living after KILL: pid ${pids}`;
+function factsOf({ proven: _, ...facts }: StopOutcome): Omit<StopOutcome, "proven"> {
+  return facts;
 }
 
 async function within(ms: number, promise: Promise<unknown>): Promise<void> {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../logger.ts";
 import type { Service } from "../model/service.ts";
+import type { ServicePatch } from "../store/services.ts";
 import type { Store, StoreQueries } from "../store/store.ts";
 import { type LifeEvent, wasAskedFor } from "./state.ts";
 
@@ -16,7 +17,7 @@ export interface ServiceRecorder {
   /** Undefined when the condition did not hold: nothing was written. */
   write(
     before: Service,
-    patch: Partial<Service>,
+    patch: ServicePatch,
     event: LifeEvent,
     condition?: StopCondition,
   ): Promise<Service | undefined>;
@@ -43,7 +44,7 @@ export function createServiceRecorder(options: {
         try {
           return await store.transaction((tx) => writeRow(tx, before, patch, event, condition));
         } catch (error) {
-          if (event.type === "stop") throw error;
+          if (event.type === "stop" || event.type === "restart") throw error;
           log.error(
             { err: error, service_id: before.serviceId, event: event.type },
             "row not written yet",
@@ -58,7 +59,7 @@ export function createServiceRecorder(options: {
 async function writeRow(
   tx: StoreQueries,
   before: Service,
-  patch: Partial<Service>,
+  patch: ServicePatch,
   event: LifeEvent,
   condition: StopCondition | undefined,
 ): Promise<Service | undefined> {
@@ -71,11 +72,11 @@ async function writeRow(
     if (inTheWay.length > 0) return undefined;
   }
   if (endsLeases(before, patch, event)) await tx.leases.deleteByService(serviceId);
-  return (await tx.services.update(serviceId, patch)) ?? { ...before, ...patch };
+  return (await tx.services.update(serviceId, patch)) ?? ({ ...before, ...patch } as Service);
 }
 
 /** A stop that was asked for takes the leases with it; so does a start that came to nothing. */
-function endsLeases(before: Service, patch: Partial<Service>, event: LifeEvent): boolean {
+function endsLeases(before: Service, patch: ServicePatch, event: LifeEvent): boolean {
   if (event.type === "stop") return wasAskedFor(event.reason);
   return patch.state === "FAILED" && before.readyTime === undefined;
 }

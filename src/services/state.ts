@@ -5,10 +5,13 @@ import type { HealthStatus, ServiceExit, ServiceState, StateReason } from "../mo
  * to be done about it. No I/O, no clock, no ids: the manager stores the new life first, then acts.
  *
  *   STARTING ──ready──► RUNNING
- *      │  │                │ │
- *      │  └─exited,────────┼─┴─exited, stop──► STOPPING ──ended, proven──► STOPPED | FAILED
- *      │    not-ready,stop ┘                       ▲ │
- *      └─spawn-failed──► FAILED                    └─┘ ended, not proven
+ *      ▲ │                 │
+ *      │ └─exited, not-ready, stop, restart──► STOPPING ──ended──► STOPPED | FAILED
+ *      │                                       │    ▲ │
+ *      ├──────────── asked to restart ─────────┤    └─┘ ended, not proven
+ *      └─backoff-over── BACKOFF ◄── may restart┘
+ *
+ * STARTING ──spawn-failed──► FAILED, or BACKOFF when it had been ready before.
  */
 export interface Life {
   readonly state: ServiceState;
@@ -17,6 +20,12 @@ export interface Life {
   readonly message: string;
   /** Of the present instance. */
   readonly exit?: ServiceExit;
+  /** Some instance was ready: only then is a crash worth another try. */
+  readonly wasReady: boolean;
+  /** Restarts in a row, since it last ran for long enough. */
+  readonly restarts: number;
+  /** Somebody asked for its end while it was ending already: it is not started again. */
+  readonly finishing: boolean;
 }
 
 export type LifeEvent =
@@ -25,12 +34,16 @@ export type LifeEvent =
   | { readonly type: "spawn-failed"; readonly message: string }
   | { readonly type: "ready" }
   | { readonly type: "not-ready"; readonly message: string }
-  /** The main process ended; members of its tree may live. */
-  | { readonly type: "exited"; readonly exit: ServiceExit }
+  /** The main process ended; members of its tree may live. Stable: it had run for long enough. */
+  | { readonly type: "exited"; readonly exit: ServiceExit; readonly stable: boolean }
   | { readonly type: "stop"; readonly reason: StopReason }
+  /** Stop it, then start the next instance. */
+  | { readonly type: "restart"; readonly reason: "RESTARTED" | "UNHEALTHY" }
   | { readonly type: "health"; readonly health: HealthStatus }
   /** The tree was asked to end. Proven: nothing of it lives. */
-  | { readonly type: "ended"; readonly proven: boolean; readonly message: string };
+  | { readonly type: "ended"; readonly proven: boolean; readonly message: string }
+  /** The pause is over, or somebody wants it now. */
+  | { readonly type: "backoff-over" };
 
 /** Why somebody wants it gone. */
 export type StopReason = Extract<
@@ -42,16 +55,25 @@ export type StopReason = Extract<
   | "RUN_RELEASED"
   | "WORKSPACE_ARCHIVED"
   | "UNHEALTHY"
-  | "NOT_READY"
   | "STRAY"
 >;
 
+/** The part of a restart policy that decides; the pauses are the manager's. */
+export interface RestartRules {
+  readonly mode: "NEVER" | "ON_FAILURE" | "ALWAYS";
+  readonly maxRestarts: number;
+}
+
 export type Effect =
+  /** Start the process of the next instance. */
+  | "spawn"
   /** Watch for readiness. */
   | "probe"
   /** Stop what lives of the tree, with proof. */
   | "end-tree"
-  /** Nothing lives: give back ports and files, tell who waits. */
+  /** Say `backoff-over` after the pause that `restarts` calls for. */
+  | "await-backoff"
+  /** Nothing lives and nothing will: give back ports and files, tell who waits. */
   | "settle";
 
 export interface Transition {
@@ -60,22 +82,41 @@ export interface Transition {
 }
 
 /** Events that mean nothing in a state leave it as it is: late news is no error. */
-export function transition(life: Life, event: LifeEvent): Transition {
+export function transition(
+  life: Life,
+  event: LifeEvent,
+  rules: RestartRules = NEVER_RESTART,
+): Transition {
   switch (life.state) {
     case "STARTING":
-      return whileStarting(life, event);
+      return whileStarting(life, event, rules);
     case "RUNNING":
       return whileRunning(life, event);
     case "STOPPING":
-      return whileStopping(life, event);
+      return whileStopping(life, event, rules);
+    case "BACKOFF":
+      return whileBackingOff(life, event);
     case "STOPPED":
     case "FAILED":
-    case "BACKOFF":
       return stay(life);
   }
 }
 
-export const newLife: Life = { state: "STARTING", health: "UNKNOWN", message: "" };
+export const newLife: Life = {
+  state: "STARTING",
+  health: "UNKNOWN",
+  message: "",
+  wasReady: false,
+  restarts: 0,
+  finishing: false,
+};
+
+const NEVER_RESTART: RestartRules = { mode: "NEVER", maxRestarts: 0 };
+
+/** It is being stopped only to be started again under its id. */
+export function comesBack(life: Life, rules: RestartRules): boolean {
+  return life.state === "STOPPING" && !isOver(afterEnd(life, rules).life.state);
+}
 
 /** Nothing of it lives and nothing will be started under its id. */
 export function isOver(state: ServiceState): boolean {
@@ -98,22 +139,24 @@ const ASKED_FOR: ReadonlySet<StateReason> = new Set<StateReason>([
   "STRAY",
 ]);
 
-function whileStarting(life: Life, event: LifeEvent): Transition {
+function whileStarting(life: Life, event: LifeEvent, rules: RestartRules): Transition {
   switch (event.type) {
     case "spawned":
       return { life, effects: ["probe"] };
     case "spawn-failed":
-      return {
-        life: { ...life, state: "FAILED", health: "UNHEALTHY", message: event.message },
-        effects: ["settle"],
-      };
+      return afterEnd({ ...life, message: event.message }, rules);
     case "ready":
-      return { life: { ...life, state: "RUNNING", health: "HEALTHY" }, effects: [] };
+      return {
+        life: { ...withoutReason(life), state: "RUNNING", health: "HEALTHY", wasReady: true },
+        effects: [],
+      };
     case "not-ready":
       return stopping({ ...life, message: event.message }, "NOT_READY");
     case "exited":
       return stopping({ ...life, exit: event.exit }, "EXITED_EARLY");
     case "stop":
+      return stopping({ ...life, finishing: true }, event.reason);
+    case "restart":
       return stopping(life, event.reason);
     default:
       return stay(life);
@@ -122,9 +165,13 @@ function whileStarting(life: Life, event: LifeEvent): Transition {
 
 function whileRunning(life: Life, event: LifeEvent): Transition {
   switch (event.type) {
-    case "exited":
-      return stopping({ ...life, exit: event.exit }, reasonOf(event.exit));
+    case "exited": {
+      const restarts = event.stable ? 0 : life.restarts;
+      return stopping({ ...life, exit: event.exit, restarts }, reasonOf(event.exit));
+    }
     case "stop":
+      return stopping({ ...life, finishing: true }, event.reason);
+    case "restart":
       return stopping(life, event.reason);
     case "health":
       return { life: { ...life, health: event.health }, effects: [] };
@@ -133,18 +180,65 @@ function whileRunning(life: Life, event: LifeEvent): Transition {
   }
 }
 
-function whileStopping(life: Life, event: LifeEvent): Transition {
+function whileStopping(life: Life, event: LifeEvent, rules: RestartRules): Transition {
   switch (event.type) {
     case "exited":
       return { life: { ...life, exit: event.exit }, effects: [] };
-    case "stop":
-      // Asked again after a stop that could not be proven, or with less patience: try again.
-      return { life, effects: ["end-tree"] };
+    case "stop": {
+      // Asked again after a stop that could not be proven, or with less patience: try again. What
+      // was to be started again is not.
+      const reason = life.reason === "RESTARTED" ? event.reason : life.reason;
+      const next = { ...life, finishing: true, ...(reason === undefined ? {} : { reason }) };
+      return { life: next, effects: ["end-tree"] };
+    }
     case "ended":
-      return event.proven ? over(life) : { life: { ...life, message: event.message }, effects: [] };
+      return event.proven
+        ? afterEnd(life, rules)
+        : { life: { ...life, message: event.message }, effects: [] };
     default:
       return stay(life);
   }
+}
+
+function whileBackingOff(life: Life, event: LifeEvent): Transition {
+  switch (event.type) {
+    case "backoff-over":
+    case "restart":
+      return startAgain(life);
+    case "stop":
+      return {
+        life: { ...life, state: "STOPPED", health: "UNKNOWN", reason: event.reason },
+        effects: ["settle"],
+      };
+    default:
+      return stay(life);
+  }
+}
+
+/** Nothing lives: is this the end, or the pause before the next instance? */
+function afterEnd(life: Life, rules: RestartRules): Transition {
+  if (life.reason === "RESTARTED" && !life.finishing) return startAgain(life);
+  if (!mayRestart(life, rules)) return over(life);
+  if (life.restarts >= rules.maxRestarts) return over({ ...life, reason: "CRASH_LOOP" });
+  return {
+    life: { ...life, state: "BACKOFF", health: "UNHEALTHY", restarts: life.restarts + 1 },
+    effects: ["await-backoff"],
+  };
+}
+
+function mayRestart(life: Life, rules: RestartRules): boolean {
+  if (rules.mode === "NEVER" || life.finishing || !life.wasReady) return false;
+  // An unhealthy one was stopped by us, for its own good.
+  if (life.reason === "UNHEALTHY") return true;
+  return !endedWell(life) || (rules.mode === "ALWAYS" && !wasAskedFor(life.reason));
+}
+
+function startAgain(life: Life): Transition {
+  const { exit: _, ...rest } = life;
+  return {
+    life: { ...rest, state: "STARTING", health: "UNKNOWN", message: "" },
+    effects: ["spawn"],
+  };
 }
 
 function stopping(life: Life, reason: StateReason): Transition {
@@ -152,7 +246,7 @@ function stopping(life: Life, reason: StateReason): Transition {
 }
 
 function over(life: Life): Transition {
-  const well = wasAskedFor(life.reason) || (life.reason === "EXITED" && life.exit?.code === 0);
+  const well = endedWell(life);
   return {
     life: {
       ...life,
@@ -161,6 +255,15 @@ function over(life: Life): Transition {
     },
     effects: ["settle"],
   };
+}
+
+function endedWell(life: Life): boolean {
+  return wasAskedFor(life.reason) || (life.reason === "EXITED" && life.exit?.code === 0);
+}
+
+function withoutReason(life: Life): Life {
+  const { reason: _, ...rest } = life;
+  return rest;
 }
 
 function reasonOf(exit: ServiceExit): StateReason {

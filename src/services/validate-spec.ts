@@ -160,12 +160,12 @@ function probeMistakes(probe: Probe, path: string): FieldViolation[] {
 /** To be silent about these would be to run something else than what was asked. */
 function refuseUnbuilt(spec: ServiceSpec, path: string): void {
   const kind = spec.readiness?.check?.kind;
+  const live = spec.liveness?.check?.kind;
   const http = spec.readiness?.check?.kind === "http" ? spec.readiness.check : undefined;
   const asked: [string, boolean][] = [
     [`readiness.${kind}`, kind === "exec" || kind === "log" || kind === "grpc"],
     ["readiness.http.expect_json", Object.keys(http?.expectJson ?? {}).length > 0],
-    ["liveness", spec.liveness !== undefined],
-    ["restart", spec.restart !== undefined && spec.restart.mode !== "NEVER"],
+    [`liveness.${live}`, live === "exec" || live === "log" || live === "grpc"],
     ["depends_on", (spec.dependsOn ?? []).length > 0],
     ["limits", spec.limits !== undefined],
     ["repair_workspace_links", spec.repairWorkspaceLinks === true],

@@ -16,17 +16,21 @@ export type ProbeTarget =
   | { readonly kind: "alive" };
 
 /**
- * The spec's check; without one its port; without a port its being alive.
+ * The probe's check; without one the service's port; without a port its being alive.
  * @throws RuntimeError INVALID_FIELD for a URL that is none, or that is not on this machine.
  */
-export function probeTarget(plan: ServicePlan, ports: PortNumbers): ProbeTarget {
-  const check = plan.spec.readiness?.check;
+export function probeTarget(
+  plan: ServicePlan,
+  ports: PortNumbers,
+  field: "readiness" | "liveness",
+): ProbeTarget {
+  const check = plan.spec[field]?.check;
   const mainPort = ports[""];
   if (check?.kind === "http") {
     const text = check.urlTemplate
-      ? plan.render(check.urlTemplate, ports, "readiness.http.url_template")
+      ? plan.render(check.urlTemplate, ports, `${field}.http.url_template`)
       : serviceUrl(plan, ports);
-    const url = parseUrl(text, "readiness.http.url_template");
+    const url = parseUrl(text, `${field}.http.url_template`);
     return {
       kind: "http",
       url,
@@ -38,7 +42,7 @@ export function probeTarget(plan: ServicePlan, ports: PortNumbers): ProbeTarget 
   if (check?.kind === "tcp") {
     const port = check.port ?? mainPort;
     if (port === undefined) {
-      throw invalidField("readiness.tcp.port", "the service has no port: name one here");
+      throw invalidField(`${field}.tcp.port`, "the service has no port: name one here");
     }
     return { kind: "tcp", port };
   }

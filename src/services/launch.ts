@@ -1,0 +1,46 @@
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ServiceCommand } from "../model/service-spec.ts";
+import type { ProbeTarget } from "./readiness/probe-target.ts";
+
+/** All that an instance is started with: rendered once, the same for each restart. */
+export interface Launch {
+  readonly command: ServiceCommand;
+  readonly cwd: string;
+  /** Complete: it holds secrets. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: "OPEN" | "NULL";
+  readonly target: ProbeTarget;
+  /** Absent: only that the process lives. */
+  readonly liveness?: ProbeTarget;
+}
+
+const FILE = "launch.json";
+
+/** Beside the logs (0600), as long as the service lives: for its restarts, also by the next server. */
+export async function keepLaunch(serviceDirectory: string, launch: Launch): Promise<void> {
+  await writeFile(join(serviceDirectory, FILE), JSON.stringify(launch), { mode: 0o600 });
+}
+
+/** Undefined when there is none, or none that can be read: then it can be stopped, but not restarted. */
+export async function readLaunch(serviceDirectory: string): Promise<Launch | undefined> {
+  try {
+    const kept = JSON.parse(await readFile(join(serviceDirectory, FILE), "utf8")) as Launch;
+    return {
+      ...kept,
+      target: revive(kept.target),
+      ...(kept.liveness === undefined ? {} : { liveness: revive(kept.liveness) }),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+export async function forgetLaunch(serviceDirectory: string): Promise<void> {
+  await rm(join(serviceDirectory, FILE), { force: true });
+}
+
+/** A URL is text in JSON. */
+function revive(target: ProbeTarget): ProbeTarget {
+  return target.kind === "http" ? { ...target, url: new URL(target.url) } : target;
+}
