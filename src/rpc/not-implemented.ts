@@ -10,9 +10,7 @@ export const notImplementedMethods = [
   "listRescues",
   "deleteRescue",
   "prepareRun",
-  "restartServices",
   "reportServices",
-  "cancelOperation",
   "collectGarbage",
 ] as const satisfies readonly (keyof ServiceHandlers<typeof WorkspaceRuntime>)[];
 

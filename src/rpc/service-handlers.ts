@@ -4,6 +4,8 @@ import {
   GetServiceResponseSchema,
   ListServicesRequestSchema,
   ListServicesResponseSchema,
+  RestartServicesRequestSchema,
+  RestartServicesResponseSchema,
   StartServicesRequestSchema,
   StartServicesResponseSchema,
   StopServicesRequestSchema,
@@ -30,7 +32,7 @@ import { validateRequest } from "./validate.ts";
 
 type ServiceHandlers = Pick<
   Handlers,
-  "startServices" | "stopServices" | "getService" | "listServices"
+  "startServices" | "stopServices" | "restartServices" | "getService" | "listServices"
 >;
 
 export function createServiceHandlers(services: Services, cursorAt: CursorAt): ServiceHandlers {
@@ -65,6 +67,23 @@ export function createServiceHandlers(services: Services, cursorAt: CursorAt): S
         signal,
       );
       return create(StopServicesResponseSchema, controlFields(result));
+    },
+
+    async restartServices(request, { signal }) {
+      validateRequest(RestartServicesRequestSchema, request, ["target"]);
+      const result = await services.restart(
+        present({
+          target: stopTarget(request.target),
+          serviceNames: request.serviceNames,
+          force: request.force,
+          graceMs: request.gracePeriod && msFromDuration(request.gracePeriod),
+          requestId: request.requestId,
+          noWait: request.noWait,
+          actor: actorFromMessage(request.actor),
+        }),
+        signal,
+      );
+      return create(RestartServicesResponseSchema, controlFields(result));
     },
 
     async getService(request) {

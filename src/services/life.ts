@@ -106,6 +106,10 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
     async started() {
       if (life.state === "STOPPING") await ending?.catch(() => {});
       if (life.state === "BACKOFF") await tell({ type: "backoff-over" });
+      // What its last attempt came to stands for one that is over; only of one that ran there is none.
+      if (isOver(life.state) && attempt.failure === undefined) {
+        return { ok: false, failure: failureOf(row, "SERVICE_STOPPED", "does not run any more") };
+      }
       return attempt.outcome.promise;
     },
     async launch(insert, prepare) {

@@ -1,11 +1,14 @@
 import { RuntimeError } from "../errors.ts";
 import type { Service, StopReceipt } from "../model/service.ts";
 import { untilAbandoned } from "./abandon.ts";
-import { servicesOfWorkspace, startServices, stopOfWorkspace, stopServices } from "./control.ts";
 import type { ServicesCore } from "./core.ts";
 import { ensure } from "./ensure.ts";
 import { applyStopPolicy } from "./release.ts";
+import { restartServices } from "./restart-services.ts";
 import type { ReleaseResult, Services } from "./services.ts";
+import { startServices } from "./start-services.ts";
+import { stopOfWorkspace, stopServices } from "./stop-services.ts";
+import { servicesOfWorkspace } from "./targets.ts";
 
 /** The services of all workspaces: each method is told once here and done in a file of its own. */
 export function createServices(core: ServicesCore, onReleased: () => void): Services {
@@ -14,6 +17,7 @@ export function createServices(core: ServicesCore, onReleased: () => void): Serv
     ensure: (request, signal) => untilAbandoned(ensure(core, request), signal),
     start: (request, signal) => untilAbandoned(startServices(core, request), signal),
     stop: (request, signal) => untilAbandoned(stopServices(core, request), signal),
+    restart: (request, signal) => untilAbandoned(restartServices(core, request), signal),
     releaseRun: (runId, _actor, signal) =>
       untilAbandoned(releaseRun(core, runId).finally(onReleased), signal),
     async renewRun(runId, ttlMs) {

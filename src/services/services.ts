@@ -23,6 +23,8 @@ export interface Services {
   start(request: StartRequest, signal: AbortSignal): Promise<ControlResult>;
   /** Stops with proof. Stopping what is stopped is OK. */
   stop(request: StopRequest, signal: AbortSignal): Promise<ControlResult>;
+  /** The next instance of each, under the same id. */
+  restart(request: RestartRequest, signal: AbortSignal): Promise<ControlResult>;
   /** Drops a run's leases and ends its calls in flight with RUN_RELEASED. Unknown run: nothing. */
   releaseRun(runId: string, actor: Actor | undefined, signal: AbortSignal): Promise<ReleaseResult>;
   /**
@@ -112,6 +114,13 @@ export interface StopRequest {
   /** Absent: each service's own. 0: KILL at once. */
   readonly graceMs?: number;
   readonly actor?: Actor;
+}
+
+export interface RestartRequest extends StopRequest {
+  /** "" for none; kept 1 h per company and method. */
+  readonly requestId: string;
+  /** Answers once the old instance is gone, before the next is ready. */
+  readonly noWait: boolean;
 }
 
 export interface ControlResult {

@@ -234,7 +234,8 @@ function mayRestart(life: Life, rules: RestartRules): boolean {
 }
 
 function startAgain(life: Life): Transition {
-  const { exit: _, ...rest } = life;
+  // Why the last instance ended is no reason for what becomes of the next.
+  const { exit: _exit, reason: _reason, ...rest } = life;
   return {
     life: { ...rest, state: "STARTING", health: "UNKNOWN", message: "" },
     effects: ["spawn"],
