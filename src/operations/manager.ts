@@ -1,11 +1,18 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Clock } from "../clock.ts";
-import { RuntimeError } from "../errors.ts";
+import { invalidField, RuntimeError } from "../errors.ts";
 import type { Failpoints } from "../failpoints.ts";
-import type { Operation } from "../model/operation.ts";
+import type { Operation, OperationStatus } from "../model/operation.ts";
+import type { Survivor } from "../model/service.ts";
 import type { Store } from "../store/store.ts";
 import { describeFailure } from "./describe-failure.ts";
-import type { OngoingOperation, Operations, StepRequest } from "./operations.ts";
+import type {
+  CommandOutcome,
+  CommandRequest,
+  OngoingOperation,
+  Operations,
+  StepRequest,
+} from "./operations.ts";
 import { type CommandEnd, type CommandRunner, DEFAULT_TIMEOUT_MS } from "./run-command.ts";
 
 export interface OperationsOptions {
@@ -15,41 +22,31 @@ export interface OperationsOptions {
   readonly failpoints: Failpoints;
 }
 
+interface CommandUnderWay {
+  readonly cancel: AbortController;
+  /** Settles when the row has its outcome. */
+  readonly outcome: Promise<unknown>;
+}
+
 export function createOperations(options: OperationsOptions): Operations {
   const { store, clock, runner, failpoints } = options;
   /** Ends of commands that an earlier server began, by workspace. */
   const inherited = new Map<string, Promise<unknown>>();
+  /** Until their outcomes are written. */
+  const commands = new Map<string, CommandUnderWay>();
 
   return {
     async run(request) {
-      const { command, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
-      const { operationId } = await insert(request);
-      await failpoints.hit("operation.row-written");
-      const end = await runner.run(operationId, request);
-      await failpoints.hit("operation.exited");
-      const failure = describeFailure(command, end, timeoutMs);
-      const operation = await update(operationId, {
-        status: failure === undefined ? "SUCCEEDED" : "FAILED",
-        message: failure ?? request.message,
-        ...factsOf(end),
-      });
-      await failpoints.hit("operation.outcome-written");
-      const { spawnError, timedOut } = end;
-      const signal = end.exit?.signal;
-      return {
-        operation,
-        timedOut,
-        ...(signal === undefined ? {} : { signal }),
-        ...(spawnError === undefined ? {} : { spawnError }),
-      };
+      const operationId = uuidv7();
+      const cancel = new AbortController();
+      const outcome = run(operationId, request, cancel.signal);
+      underWay(operationId, { cancel, outcome });
+      return await outcome;
     },
     record: (request) => insert(request, { status: request.status ?? "SUCCEEDED" }),
     begin: async (request) => ongoing(request, await insert(request)),
-    async get(operationId) {
-      const operation = await store.operations.get(operationId);
-      if (operation === undefined) throw notFound(operationId);
-      return operation;
-    },
+    get,
+    cancel,
     list: (filter, page) => store.operations.list(filter, page),
     isRunning: (operationId) => runner.isRunning(operationId),
     async recover(nodeId) {
@@ -61,18 +58,72 @@ export function createOperations(options: OperationsOptions): Operations {
     },
   };
 
+  async function get(operationId: string): Promise<Operation> {
+    const operation = await store.operations.get(operationId);
+    if (operation === undefined) throw notFound(operationId);
+    return operation;
+  }
+
+  async function run(
+    operationId: string,
+    request: CommandRequest,
+    cancelled: AbortSignal,
+  ): Promise<CommandOutcome> {
+    const { command, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
+    await insert(request, undefined, operationId);
+    await failpoints.hit("operation.row-written");
+    const end = await runner.run(operationId, request, cancelled);
+    await failpoints.hit("operation.exited");
+    const failure = describeFailure(command, end, timeoutMs);
+    const operation = await update(operationId, {
+      status: statusOf(end, failure),
+      message: failure ?? request.message,
+      ...factsOf(end),
+    });
+    await failpoints.hit("operation.outcome-written");
+    const { spawnError, timedOut } = end;
+    const signal = end.exit?.signal;
+    return {
+      operation,
+      timedOut,
+      ...(signal === undefined ? {} : { signal }),
+      ...(spawnError === undefined ? {} : { spawnError }),
+    };
+  }
+
+  async function cancel(operationId: string): Promise<Operation> {
+    const command = commands.get(operationId);
+    const operation = await get(operationId);
+    if (operation.status !== "RUNNING") return operation;
+    if (command === undefined) throw withoutCommand(operation);
+    command.cancel.abort();
+    const outcome = await runner.stop(operationId);
+    if (outcome?.proven === false) throw notProven(operationId, outcome.survivors);
+    await command.outcome;
+    return await get(operationId);
+  }
+
+  /** Lets the command be cancelled until its outcome is written. */
+  function underWay(operationId: string, command: CommandUnderWay): void {
+    const forget = () => void commands.delete(operationId);
+    commands.set(operationId, command);
+    command.outcome.then(forget, forget);
+  }
+
   /** Resolves once it is known whether the command lives; its outcome is written when it ends. */
   async function recoverOne({ operationId, workspaceId, command }: Operation): Promise<void> {
-    const { isLiving, end } = await runner.resume(operationId);
+    const cancel = new AbortController();
+    const { isLiving, end } = await runner.resume(operationId, cancel.signal);
     const written = end.then((facts) => {
       const failure = describeFailure(command, facts, DEFAULT_TIMEOUT_MS);
       return update(operationId, {
         ...(isLiving
-          ? { status: failure === undefined ? "SUCCEEDED" : "FAILED", message: failure ?? "" }
+          ? { status: statusOf(facts, failure), message: failure ?? "" }
           : { status: "INTERRUPTED", message: "The server ended while this was going on" }),
         ...factsOf(facts),
       });
     });
+    underWay(operationId, { cancel, outcome: written });
     if (!isLiving) {
       await written;
       return;
@@ -93,10 +144,14 @@ export function createOperations(options: OperationsOptions): Operations {
   }
 
   /** Writes the row of a step: RUNNING, or over at once with the status given. */
-  function insert(request: StepRequest, over?: Pick<Operation, "status">): Promise<Operation> {
+  function insert(
+    request: StepRequest,
+    over?: Pick<Operation, "status">,
+    operationId = uuidv7(),
+  ): Promise<Operation> {
     const now = clock.now();
     return store.operations.insert({
-      operationId: uuidv7(),
+      operationId,
       companyId: request.companyId,
       workspaceId: request.workspaceId ?? "",
       projectWorkspaceId: request.projectWorkspaceId ?? "",
@@ -138,6 +193,22 @@ export function createOperations(options: OperationsOptions): Operations {
     if (operation === undefined) throw notFound(operationId);
     return operation;
   }
+}
+
+function statusOf(end: CommandEnd, failure: string | undefined): OperationStatus {
+  if (failure === undefined) return "SUCCEEDED";
+  return end.cancelled ? "CANCELLED" : "FAILED";
+}
+
+function withoutCommand({ command }: Operation): RuntimeError {
+  const description = `"${command}" has no process of its own that could be ended`;
+  return invalidField("operation_id", description);
+}
+
+function notProven(operationId: string, survivors: readonly Survivor[]): RuntimeError {
+  const left = survivors.map(({ pid, command }) => `${pid} (${command})`).join(", ");
+  const message = `the command could not be proven to be gone; still living: ${left || "unknown"}`;
+  return new RuntimeError("STOP_NOT_PROVEN", message, { metadata: { operation_id: operationId } });
 }
 
 function notFound(operationId: string): RuntimeError {

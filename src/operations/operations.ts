@@ -20,6 +20,12 @@ export interface Operations {
   /** More output can come: its command runs, or its last bytes are still being written. */
   isRunning(operationId: string): boolean;
   /**
+   * Ends a running command with its whole tree and answers its operation: CANCELLED, or as it ended
+   * before. OPERATION_NOT_FOUND; INVALID_FIELD for one that runs without a command of this server;
+   * STOP_NOT_PROVEN.
+   */
+  cancel(operationId: string): Promise<Operation>;
+  /**
    * Once, at start-up: what this node left RUNNING and whose process is gone becomes INTERRUPTED; a
    * command that still runs goes on to its own outcome.
    */
@@ -58,7 +64,7 @@ export interface CommandRequest extends StepRequest {
 }
 
 export interface CommandOutcome {
-  /** With its outcome: SUCCEEDED or FAILED. */
+  /** With its outcome: SUCCEEDED, FAILED or CANCELLED. */
   readonly operation: Operation;
   /** "SIGKILL": what ended the command, where that was a signal. */
   readonly signal?: string;

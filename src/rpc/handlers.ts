@@ -23,7 +23,7 @@ export interface HandlerDependencies {
   readonly services: Services;
   readonly workspaces: Workspaces;
   readonly projectWorkspaces: ProjectWorkspaces;
-  readonly operations: Pick<Operations, "get" | "list">;
+  readonly operations: Pick<Operations, "get" | "list" | "cancel">;
   readonly logSources: LogSources;
   readonly watch: Watch;
   /** For the `cursor` of lists: where a watch goes on. */

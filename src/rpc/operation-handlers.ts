@@ -1,5 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import {
+  CancelOperationRequestSchema,
+  CancelOperationResponseSchema,
   GetOperationRequestSchema,
   GetOperationResponseSchema,
   ListOperationsRequestSchema,
@@ -11,10 +13,10 @@ import type { Handlers } from "./handlers.ts";
 import { type CursorAt, pageFields, pageRequest } from "./pages.ts";
 import { validateRequest } from "./validate.ts";
 
-type OperationHandlers = Pick<Handlers, "getOperation" | "listOperations">;
+type OperationHandlers = Pick<Handlers, "getOperation" | "listOperations" | "cancelOperation">;
 
 export function createOperationHandlers(
-  operations: Pick<Operations, "get" | "list">,
+  operations: Pick<Operations, "get" | "list" | "cancel">,
   cursorAt: CursorAt,
 ): OperationHandlers {
   return {
@@ -39,6 +41,12 @@ export function createOperationHandlers(
         operations: page.items.map(operationToMessage),
         ...pageFields(page, cursorAt),
       });
+    },
+
+    async cancelOperation(request) {
+      validateRequest(CancelOperationRequestSchema, request, ["operation_id"]);
+      const operation = await operations.cancel(request.operationId);
+      return create(CancelOperationResponseSchema, { operation: operationToMessage(operation) });
     },
   };
 }

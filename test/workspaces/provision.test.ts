@@ -1,8 +1,17 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { GitWorktreeStrategy } from "../../src/model/workspace.ts";
-import { issue, startWithRepository, worktree } from "./fixture.ts";
+import { commitFile, createRepository, git } from "../git/fixture.ts";
+import { eventually } from "../support/eventually.ts";
+import { issue, startWithRepository, startWorkspaces, worktree } from "./fixture.ts";
 
 describe("provision", () => {
   it("runs in the worktree, told all about it, as an operation", async () => {
@@ -93,6 +102,21 @@ describe("provision", () => {
     ]);
   });
 
+  it("runs when a file that a glob matches comes, goes or changes", async () => {
+    const strategy = {
+      provisionPolicy: "ON_INPUT_CHANGE",
+      provisionInputs: ["**/*.lock", "app/[id].ts"],
+    } as const;
+    expect(await ran(strategy)).toEqual(["true"]);
+    const twice = ["true", "false"];
+    expect(await ran(strategy, (cwd) => writeFileSync(join(cwd, "x.lock"), ""))).toEqual(twice);
+    const write = (cwd: string) => {
+      mkdirSync(join(cwd, "app"));
+      writeFileSync(join(cwd, "app/[id].ts"), "");
+    };
+    expect(await ran(strategy, write)).toEqual(twice);
+  });
+
   it("that fails leaves the workspace FAILED, and runs again as if created", async () => {
     const { realize, repo, directory, workspaces } = await startWithRepository();
     const [ok, log] = [join(directory, "ok"), join(directory, "ran")];
@@ -134,12 +158,35 @@ describe("provision", () => {
       }),
     ).rejects.toMatchObject({ reason: "COMMAND_TIMED_OUT" });
   });
+
+  it("that is cancelled fails the realize; the next one provisions anew", async () => {
+    const { realize, repo, operations, store, workspaces } = await startWithRepository();
+    const provision = (provisionCommand: string) =>
+      realize({ ...worktree(repo, { provisionCommand }), issue: issue(1) });
+    const failed = provision("sleep 1000").catch((error) => error);
+    const { operationId, workspaceId } = await eventually(async () =>
+      (await store.operations.listRunning("node-1")).find(
+        ({ phase }) => phase === "WORKSPACE_PROVISION",
+      ),
+    );
+    expect(await operations.cancel(operationId)).toMatchObject({ status: "CANCELLED" });
+    expect(await failed).toMatchObject({
+      reason: "COMMAND_FAILED",
+      message: 'Command "sleep 1000" was cancelled',
+      metadata: { operation_id: operationId, workspace_id: workspaceId },
+    });
+    expect(await workspaces.get(workspaceId)).toMatchObject({
+      state: "FAILED",
+      stateMessage: 'Command "sleep 1000" was cancelled',
+      provisionPending: true,
+    });
+    expect(await provision("true")).toMatchObject({ provisioned: true });
+  });
 });
 
 describe("copy_files", () => {
   it("copies what git does not bring, over nothing and out of no tree", async () => {
     const { realize, repo, directory } = await startWithRepository();
-    const { symlinkSync, mkdirSync } = await import("node:fs");
     writeFileSync(join(directory, "secret"), "secret");
     writeFileSync(join(repo, ".env"), "A=1");
     mkdirSync(join(repo, "app"));
@@ -163,5 +210,40 @@ describe("copy_files", () => {
       'Skipped copying "link": it leads out of the checkout',
       'Skipped copying "dir/secret": it leads out of the checkout',
     ]);
+  });
+
+  it("copies nothing that git tracks, and not again into a worktree that is there", async () => {
+    const { realize, repo } = await startWithRepository();
+    const base = git(repo, "rev-parse", "HEAD");
+    commitFile(repo, "config/tracked.json", "1");
+    writeFileSync(join(repo, "config/local.json"), "1");
+    const request = {
+      ...worktree(repo, { copyFiles: ["config/*.json"], baseRef: base }),
+      issue: issue(1),
+    };
+    const { workspace } = await realize(request);
+    expect(readdirSync(join(workspace.cwd, "config"))).toEqual(["local.json"]);
+    writeFileSync(join(repo, "config/late.json"), "1");
+    await realize(request);
+    expect(readdirSync(join(workspace.cwd, "config"))).toEqual(["local.json"]);
+  });
+
+  it("copies nothing of a bare repository, and from the worktree that is the base of one", async () => {
+    const { realize, directory } = await startWorkspaces();
+    createRepository(join(directory, "source"));
+    git(directory, "clone", "--quiet", "--bare", "source", "project/.bare");
+    git(join(directory, "project/.bare"), "worktree", "add", "--quiet", "../main", "main");
+    const main = join(directory, "project/main");
+    mkdirSync(join(main, "sub"));
+    writeFileSync(join(main, "config"), "mine");
+    const strategy = { copyFiles: ["config"] };
+    const bare = await realize({
+      ...worktree(join(directory, "project/.bare"), strategy),
+      issue: issue(1),
+    });
+    expect(bare.workspace.warnings).toEqual(["Copied no files: the base is no checkout"]);
+    expect(existsSync(join(bare.workspace.cwd, "config"))).toBe(false);
+    const linked = await realize({ ...worktree(join(main, "sub"), strategy), issue: issue(2) });
+    expect(readFileSync(join(linked.workspace.cwd, "config"), "utf8")).toBe("mine");
   });
 });

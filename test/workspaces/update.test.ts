@@ -98,7 +98,7 @@ describe("an update of a workspace", () => {
     const { workspaceId } = workspace;
     const slow = realize({
       workspaceId,
-      strategy: worktree(repo, { provisionCommand: "sleep 0.5" }).strategy,
+      ...worktree(repo, { provisionCommand: "sleep 0.5" }),
       noWait: true,
     });
     expect((await slow).workspace.state).toBe("PROVISIONING");

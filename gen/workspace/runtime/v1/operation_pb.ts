@@ -411,7 +411,9 @@ export const ListOperationsResponseSchema: GenMessage<ListOperationsResponse> = 
   messageDesc(file_workspace_runtime_v1_operation, 7);
 
 /**
- * CancelOperationRequest ends a running command.
+ * CancelOperationRequest ends a running command. An operation that ended before is answered as it
+ * ended; a control operation under way has no process of its own and is refused (INVALID_FIELD):
+ * StopServices ends what it starts.
  *
  * @generated from message workspace.runtime.v1.CancelOperationRequest
  */

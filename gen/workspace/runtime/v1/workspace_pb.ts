@@ -834,7 +834,8 @@ export type UpdateWorkspaceRequest = Message<"workspace.runtime.v1.UpdateWorkspa
   /**
    * Required. Of: state, name, labels, runtime_config, desired_state, service_states,
    * git_worktree.provision_command, git_worktree.cleanup_command, git_worktree.teardown_command,
-   * git_worktree.provision_policy. A path without a value empties the field.
+   * git_worktree.provision_policy. A path without a value empties the field, but for desired_state, which
+   * stays as stored.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */

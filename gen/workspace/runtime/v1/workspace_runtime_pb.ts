@@ -47,7 +47,8 @@ export const WorkspaceRuntime: GenService<{
   /**
    * Makes or replaces a project's primary checkout: its commands, services and desired state.
    * Idempotent: equal content changes nothing and keeps the revision.
-   * Errors: INVALID_TEMPLATE, DEPENDENCY_CYCLE, PATH_NOT_ALLOWED, STALE_REVISION.
+   * Errors: INVALID_TEMPLATE, DEPENDENCY_CYCLE, PATH_NOT_ALLOWED, STALE_REVISION, WORKSPACE_CONFLICT for
+   * an id that is stored with another company.
    *
    * @generated from rpc workspace.runtime.v1.WorkspaceRuntime.PutProjectWorkspace
    */
@@ -142,10 +143,13 @@ export const WorkspaceRuntime: GenService<{
     output: typeof ListWorkspacesResponseSchema;
   },
   /**
-   * Changes the fields that the mask names. Setting ARCHIVED stops the workspace's services and removes
-   * nothing. Idempotent: equal content keeps the revision.
+   * Changes the fields that the mask names, all or none, after a realize of the workspace that is under
+   * way. The states ACTIVE, IDLE and IN_REVIEW go over into each other. Setting ARCHIVED stops the
+   * workspace's services and removes nothing; it needs that no run but the actor's leases them or the
+   * workspace, and RestoreWorkspace alone takes it back. Idempotent: equal content keeps the revision.
    * Errors: WORKSPACE_NOT_FOUND, INVALID_TEMPLATE, DEPENDENCY_CYCLE, WORKSPACE_LEASED, STALE_REVISION,
-   * STOP_NOT_PROVEN.
+   * WORKSPACE_ARCHIVED (a state for an archived one), WORKSPACE_CONFLICT (a state for one that is not
+   * ready, a worktree's command for one without a worktree), STOP_NOT_PROVEN (the mark stays; repeat).
    *
    * @generated from rpc workspace.runtime.v1.WorkspaceRuntime.UpdateWorkspace
    */
@@ -360,8 +364,8 @@ export const WorkspaceRuntime: GenService<{
     output: typeof ListOperationsResponseSchema;
   },
   /**
-   * Ends a running command with its whole process tree. Repeating it is OK, as is cancelling one that
-   * has ended.
+   * Ends a running command with its whole process tree; what waited for it, such as a realize, fails with
+   * COMMAND_FAILED. Repeating it is OK, as is cancelling one that has ended.
    * Errors: OPERATION_NOT_FOUND, STOP_NOT_PROVEN.
    *
    * @generated from rpc workspace.runtime.v1.WorkspaceRuntime.CancelOperation
