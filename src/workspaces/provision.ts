@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { realpath } from "node:fs/promises";
-import { join } from "node:path";
+import { glob, realpath } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { GitWorktreeStrategy } from "../model/workspace.ts";
 import { isInside } from "./allowed-roots.ts";
@@ -32,7 +32,10 @@ export async function decideProvision(question: ProvisionQuestion): Promise<Prov
   return { isDue: isFresh || fingerprint !== lastFingerprint, fingerprint };
 }
 
-/** Changes with the command, and with the content of each input; one that is missing counts as such. */
+/**
+ * Changes with the command, and with the name and content of each file that an input names or
+ * matches; one that is missing counts as such.
+ */
 export async function provisionFingerprint(
   command: string,
   inputs: readonly string[],
@@ -40,8 +43,20 @@ export async function provisionFingerprint(
 ): Promise<string> {
   const root = await realpath(worktreePath);
   const facts: [string, string][] = [["command", command]];
-  for (const input of inputs) facts.push([input, await contentOf(join(root, input), root)]);
+  for (const input of inputs) {
+    const names = await filesOf(input, root);
+    for (const name of names) facts.push([name, await contentOf(join(root, name), root)]);
+  }
   return createHash("sha256").update(JSON.stringify(facts)).digest("hex");
+}
+
+/** A name stands for itself, there or not; a glob for what it matches, in a fixed order. */
+async function filesOf(input: string, root: string): Promise<string[]> {
+  if (!/[*?[\]{}]/.test(input)) return [input];
+  const exclude = (name: string) => basename(name) === ".git" || basename(name) === "node_modules";
+  const names: string[] = [];
+  for await (const name of glob(input, { cwd: root, exclude })) names.push(name);
+  return names.length === 0 ? [input] : names.sort();
 }
 
 async function contentOf(path: string, root: string): Promise<string> {

@@ -199,7 +199,7 @@ export async function realizeWorktree(
   async function copy(to: string): Promise<void> {
     const hasCheckout = repository.gitCwd === repository.root;
     warnings.push(
-      ...(await copyFiles({
+      ...(await copyFiles(git, {
         from: hasCheckout ? repository.root : wanted.baseCwd,
         to,
         patterns: strategy.copyFiles ?? [],

@@ -1,6 +1,11 @@
 import { resolve } from "node:path";
 import { RuntimeError } from "../errors.ts";
-import type { GitWorktreeStrategy, Workspace, WorkspaceStrategy } from "../model/workspace.ts";
+import type {
+  GitWorktreeStrategy,
+  IssueRef,
+  Workspace,
+  WorkspaceStrategy,
+} from "../model/workspace.ts";
 import { DEFAULT_BRANCH_TEMPLATE } from "./branch-name.ts";
 import type { RealizeRequest } from "./workspaces.ts";
 
@@ -33,7 +38,7 @@ export function mergeRequest(request: RealizeRequest, stored: Workspace | undefi
     companyId: stored?.companyId ?? request.companyId,
     projectId: request.projectId || (stored?.projectId ?? ""),
     projectWorkspaceId: request.projectWorkspaceId || (stored?.projectWorkspaceId ?? ""),
-    name: request.name || (stored?.name ?? ""),
+    name: request.name || stored?.name || nameOfIssue(issue),
     baseCwd: stored?.baseCwd ?? resolve(request.baseCwd),
     source: request.source ?? stored?.source ?? "PROJECT_PRIMARY",
     strategy,
@@ -47,6 +52,10 @@ export function mergeRequest(request: RealizeRequest, stored: Workspace | undefi
     ...(runtimeConfig === undefined ? {} : { runtimeConfig }),
     labels: Object.keys(request.labels).length > 0 ? request.labels : (stored?.labels ?? {}),
   };
+}
+
+function nameOfIssue(issue: IssueRef | undefined): string {
+  return [issue?.identifier, issue?.title].filter((part) => part).join(" ");
 }
 
 function requestedStrategy({ strategy }: RealizeRequest): WorkspaceStrategy | undefined {

@@ -62,8 +62,66 @@ describe("the base of a worktree", () => {
     });
     expect(workspace).toMatchObject({ baseRef: "origin/main", baseCommit: newer, warnings: [] });
     expect(operations[0]).toMatchObject({
-      command: "git fetch origin main",
+      command: "git fetch origin '+refs/heads/main:refs/remotes/origin/main'",
       message: "Fetched main from origin",
+    });
+  });
+
+  it.each([
+    ["a bare clone", ["--bare"], ""],
+    ["a clone of one branch", ["--single-branch", "--branch=other"], "main"],
+    ["a clone that knows its default", [], ""],
+  ])("is fetched into %s, which keeps no other branch", async (_, options, baseRef) => {
+    const { realize, directory } = await startWorkspaces();
+    const origin = createRepository(join(directory, "origin"));
+    git(origin, "branch", "other");
+    const clone = join(directory, "clone");
+    git(directory, "clone", "--quiet", ...options, origin, clone);
+    const newer = commitFile(origin, "a", "1");
+    const { workspace } = await realize({
+      ...worktree(clone, { fetchBase: true, baseRef: baseRef || "main" }),
+      issue: issue(1),
+    });
+    expect(workspace).toMatchObject({ baseRef: "origin/main", baseCommit: newer, warnings: [] });
+  });
+
+  it("is fetched whatever it is called, and nothing else is", async () => {
+    const { realize, origin, clone } = await startWithOrigin();
+    const newer = commitFile(origin, "a", "1");
+    git(origin, "tag", "v1");
+    git(origin, "branch", "other");
+    const commands: string[] = [];
+    for (const [index, baseRef] of ["", "refs/tags/v1", newer].entries()) {
+      const { workspace, operations } = await realize({
+        ...worktree(clone, { fetchBase: true, baseRef }),
+        issue: issue(index),
+      });
+      expect(workspace).toMatchObject({ baseCommit: newer, warnings: [] });
+      commands.push(operations[0]?.command ?? "");
+    }
+    expect(commands).toEqual([
+      "git fetch origin '+refs/heads/main:refs/remotes/origin/main'",
+      "git fetch origin refs/tags/v1:refs/tags/v1",
+      `git fetch origin ${newer}`,
+    ]);
+    expect(git(clone, "branch", "--all", "--list", "*other*")).toBe("");
+  });
+
+  it("is the last known one when the fetch takes too long", async () => {
+    const { realize, directory } = await startWorkspaces({ gitTimeoutMs: 1_000 });
+    const origin = createRepository(join(directory, "origin"));
+    const clone = cloneRepository(origin, join(directory, "clone"));
+    git(clone, "config", "remote.origin.uploadpack", "sleep 1000 #");
+    const { workspace, operations } = await realize({
+      ...worktree(clone, { fetchBase: true, baseRef: "main" }),
+      issue: issue(1),
+    });
+    expect(workspace.warnings).toEqual([
+      'Could not fetch "main" from origin: the last known one is used',
+    ]);
+    expect(operations[0]).toMatchObject({
+      status: "FAILED",
+      message: expect.stringContaining("timed out after 1 s"),
     });
   });
 
