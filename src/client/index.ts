@@ -13,6 +13,7 @@ export {
 } from "./config.ts";
 export { type ErrorDetails, errorDetails } from "./error-details.ts";
 export { followLogs } from "./follow-logs.ts";
+export { importRequestFromLegacy, type LegacyOptions } from "./import-legacy.ts";
 export {
   dataDirOf,
   type LocateOptions,

@@ -2,16 +2,19 @@ import { create, type MessageShape } from "@bufbuild/protobuf";
 import {
   GetWorkspaceRequestSchema,
   GetWorkspaceResponseSchema,
+  ImportWorkspaceRequestSchema,
+  ImportWorkspaceResponseSchema,
   ListWorkspacesRequestSchema,
   ListWorkspacesResponseSchema,
   RealizeWorkspaceRequestSchema,
   RealizeWorkspaceResponseSchema,
   UpdateWorkspaceRequestSchema,
   UpdateWorkspaceResponseSchema,
+  WorkspaceSchema,
   WorkspaceState,
 } from "../../gen/workspace/runtime/v1/workspace_pb.ts";
 import { invalidField } from "../errors.ts";
-import type { RealizeRequest, Workspaces } from "../workspaces/workspaces.ts";
+import type { ImportedWorkspace, RealizeRequest, Workspaces } from "../workspaces/workspaces.ts";
 import { actorFromMessage, agentFromMessage, issueFromMessage } from "./convert/actor.ts";
 import { leaseModeFromValue, leaseToMessage } from "./convert/lease.ts";
 import { operationToMessage } from "./convert/operation.ts";
@@ -19,9 +22,13 @@ import { present } from "./convert/present.ts";
 import { runtimeConfigFromMessage } from "./convert/service-spec.ts";
 import { msFromDuration } from "./convert/time.ts";
 import {
+  desiredStateFromValue,
+  desiredStatesFromMessage,
   gitWorktreeFromMessage,
   workspaceSourceFromValue,
+  workspaceStateFromValue,
   workspaceStatesFromValues,
+  workspaceStrategyFromValue,
   workspaceToMessage,
 } from "./convert/workspace.ts";
 import { changesFromMessage } from "./convert/workspace-changes.ts";
@@ -31,7 +38,7 @@ import { validateRequest } from "./validate.ts";
 
 type WorkspaceHandlers = Pick<
   Handlers,
-  "realizeWorkspace" | "getWorkspace" | "listWorkspaces" | "updateWorkspace"
+  "realizeWorkspace" | "importWorkspace" | "getWorkspace" | "listWorkspaces" | "updateWorkspace"
 >;
 
 export function createWorkspaceHandlers(
@@ -49,6 +56,19 @@ export function createWorkspaceHandlers(
         previousState: WorkspaceState[result.previousState ?? "UNSPECIFIED"],
         lease: result.lease && leaseToMessage(result.lease),
       });
+    },
+
+    async importWorkspace(request, { signal }) {
+      validateRequest(ImportWorkspaceRequestSchema, request, ["workspace"]);
+      const workspace = await workspaces.import(
+        present({
+          workspace: importedFromMessage(request.workspace ?? create(WorkspaceSchema)),
+          dryRun: request.dryRun,
+          actor: actorFromMessage(request.actor),
+        }),
+        signal,
+      );
+      return create(ImportWorkspaceResponseSchema, { workspace: workspaceToMessage(workspace) });
     },
 
     async getWorkspace(request) {
@@ -118,6 +138,35 @@ function realizeFromMessage(
     commandEnv: request.commandEnv,
     noWait: request.noWait,
     actor: actorFromMessage(request.actor),
+  });
+}
+
+function importedFromMessage(message: MessageShape<typeof WorkspaceSchema>): ImportedWorkspace {
+  return present({
+    workspaceId: message.workspaceId,
+    companyId: message.companyId,
+    projectId: message.projectId,
+    projectWorkspaceId: message.projectWorkspaceId,
+    name: message.name,
+    issue: issueFromMessage(message.issue),
+    agent: agentFromMessage(message.agent),
+    source: workspaceSourceFromValue(message.source),
+    strategy: workspaceStrategyFromValue(message.strategy),
+    state: workspaceStateFromValue(message.state),
+    baseCwd: message.baseCwd,
+    cwd: message.cwd,
+    worktreePath: message.worktreePath,
+    branchName: message.branchName,
+    repoUrl: message.repoUrl,
+    repoRef: message.repoRef,
+    baseRef: message.baseRef,
+    directoryCreated: message.directoryCreated,
+    branchCreated: message.branchCreated,
+    gitWorktree: message.gitWorktree && gitWorktreeFromMessage(message.gitWorktree),
+    runtimeConfig: message.runtimeConfig && runtimeConfigFromMessage(message.runtimeConfig),
+    desiredState: desiredStateFromValue(message.desiredState),
+    serviceStates: desiredStatesFromMessage(message.serviceStates),
+    labels: message.labels,
   });
 }
 

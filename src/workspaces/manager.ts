@@ -13,6 +13,7 @@ import type { Store } from "../store/store.ts";
 import { createAllowedRoots } from "./allowed-roots.ts";
 import { answer } from "./answer.ts";
 import { createGitOperation } from "./git-operation.ts";
+import { importWorkspace } from "./import-workspace.ts";
 import { createJoinedCalls } from "./joined-calls.ts";
 import { createKeyedLock } from "./keyed-lock.ts";
 import { findPlace, locationOf, type Place, readPlace } from "./place.ts";
@@ -82,6 +83,8 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
     get,
     list: (filter, page) => store.workspaces.list(filter, page),
     update: (request, signal) => answer(update(request), signal),
+    import: (request, signal) =>
+      answer(importWorkspace({ ...tools, allowRoots: settings.allowRoots }, request), signal),
   };
 
   async function get(workspaceId: string): Promise<Workspace> {

@@ -12,6 +12,7 @@ import type {
   Workspace,
   WorkspaceSource,
   WorkspaceState,
+  WorkspaceStrategy,
 } from "../model/workspace.ts";
 
 /** Where tasks work. An aborted `signal` answers the caller; what was begun goes on. */
@@ -26,7 +27,49 @@ export interface Workspaces {
    * STALE_REVISION, WORKSPACE_LEASED, WORKSPACE_ARCHIVED, WORKSPACE_CONFLICT, STOP_NOT_PROVEN.
    */
   update(request: UpdateRequest, signal: AbortSignal): Promise<Workspace>;
+  /** Takes over what was made before this service, once it is checked: import-workspace.ts. */
+  import(request: ImportRequest, signal: AbortSignal): Promise<Workspace>;
 }
+
+export interface ImportRequest {
+  readonly workspace: ImportedWorkspace;
+  /** Checks and answers, stores nothing. */
+  readonly dryRun: boolean;
+  readonly actor?: Actor;
+}
+
+/** What a caller knows of it; texts are "" where nothing is known. */
+export type ImportedWorkspace = Pick<
+  Workspace,
+  | "workspaceId"
+  | "companyId"
+  | "projectId"
+  | "projectWorkspaceId"
+  | "name"
+  | "issue"
+  | "agent"
+  | "cwd"
+  | "worktreePath"
+  | "branchName"
+  | "repoUrl"
+  | "repoRef"
+  | "baseRef"
+  | "directoryCreated"
+  | "branchCreated"
+  | "gitWorktree"
+  | "runtimeConfig"
+  | "desiredState"
+  | "serviceStates"
+  | "labels"
+> & {
+  /** "" for a worktree: the root of its main checkout. */
+  readonly baseCwd: string;
+  readonly source?: WorkspaceSource;
+  /** Absent: a git worktree if `worktreePath` is given. */
+  readonly strategy?: WorkspaceStrategy;
+  /** Absent: ACTIVE. */
+  readonly state?: WorkspaceState;
+};
 
 export interface UpdateRequest {
   readonly workspaceId: string;

@@ -19,6 +19,7 @@ import { listOrAbsent, orAbsent, present } from "./present.ts";
 import { runtimeConfigToMessage } from "./service-spec.ts";
 import { durationFromMs, msFromDuration, timestampOrAbsent } from "./time.ts";
 
+export const workspaceStrategyFromValue = enumReader(WorkspaceStrategy);
 export const workspaceSourceFromValue = enumReader(WorkspaceSource);
 export const workspaceStateFromValue = enumReader(WorkspaceState);
 export const workspaceStatesFromValues = enumListReader(WorkspaceState);

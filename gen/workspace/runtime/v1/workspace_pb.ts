@@ -619,9 +619,12 @@ export const RealizeWorkspaceResponseSchema: GenMessage<RealizeWorkspaceResponse
  */
 export type ImportWorkspaceRequest = Message<"workspace.runtime.v1.ImportWorkspaceRequest"> & {
   /**
-   * workspace_id, company_id, base_cwd, and worktree_path or cwd are required. branch_name,
-   * directory_created, branch_created and state are taken as given once checked; the flags then count
-   * for cleanup.
+   * workspace_id, company_id, and worktree_path or cwd are required; base_cwd too, but for a worktree
+   * that is there: then default the root of its main checkout. strategy is by default GIT_WORKTREE if
+   * worktree_path is given. branch_name, directory_created, branch_created and state (default ACTIVE,
+   * not PROVISIONING or FAILED) are taken as given once checked; the flags then count for cleanup. A flag
+   * that cannot be true (a directory that holds the project, the base's branch, …) is left out with a
+   * warning. Only what is ARCHIVED need not be there.
    *
    * @generated from field: workspace.runtime.v1.Workspace workspace = 1;
    */

@@ -109,7 +109,7 @@ export const WorkspaceRuntime: GenService<{
   },
   /**
    * Takes over a worktree or directory made before this service, once checked against git and the disk.
-   * Idempotent by workspace: equal content changes nothing.
+   * Idempotent by workspace: one that is known is answered as it is stored, or refused if it differs.
    * Errors: NOT_A_GIT_REPOSITORY, WORKTREE_PATH_OCCUPIED, WORKTREE_BRANCH_MISMATCH, WORKTREE_IN_USE,
    * WORKSPACE_CONFLICT, PATH_NOT_ALLOWED.
    *
