@@ -51,7 +51,7 @@ function pathOf(entry: string): string {
  * A file whose times changed is read again through its clean filter, a program that the repository
  * names. Without the filter such a file may count as modified though it is not: the safe side.
  */
-async function withoutFilters(git: Git, worktree: string): Promise<string[]> {
+export async function withoutFilters(git: Git, worktree: string): Promise<string[]> {
   const answer = await git.inspect(worktree, [
     "config",
     "--null",

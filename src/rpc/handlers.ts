@@ -4,6 +4,7 @@ import type { Operations } from "../operations/operations.ts";
 import type { ProjectWorkspaces } from "../project-workspaces/project-workspaces.ts";
 import type { Services } from "../services/services.ts";
 import type { Workspaces } from "../workspaces/workspaces.ts";
+import { createCleanupHandlers } from "./cleanup-handlers.ts";
 import type { ServiceHandlers } from "./handler.ts";
 import { createInfoHandlers, type RuntimeInfo } from "./info-handlers.ts";
 import { createLogHandlers, type LogSources } from "./log-handlers.ts";
@@ -40,6 +41,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createNotImplementedHandlers(),
     ...createProjectWorkspaceHandlers(projectWorkspaces, cursorAt),
     ...createWorkspaceHandlers(workspaces, cursorAt),
+    ...createCleanupHandlers(workspaces, cursorAt),
     ...createRunHandlers(services, cursorAt),
     ...createServiceHandlers(services, cursorAt),
     ...createOperationHandlers(operations, cursorAt),

@@ -4,10 +4,6 @@ import type { ServiceHandlers } from "./handler.ts";
 
 /** Methods of the contract that this version answers with NOT_IMPLEMENTED, whatever is asked. */
 export const notImplementedMethods = [
-  "cleanupWorkspace",
-  "restoreWorkspace",
-  "listRescues",
-  "deleteRescue",
   "prepareRun",
   "reportServices",
   "collectGarbage",

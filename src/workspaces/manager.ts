@@ -12,6 +12,7 @@ import type { Services } from "../services/services.ts";
 import type { Store } from "../store/store.ts";
 import { createAllowedRoots } from "./allowed-roots.ts";
 import { answer } from "./answer.ts";
+import { createEndings } from "./cleanup/endings.ts";
 import { createGitOperation } from "./git-operation.ts";
 import { importWorkspace } from "./import-workspace.ts";
 import { createJoinedCalls } from "./joined-calls.ts";
@@ -83,6 +84,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
     get,
     list: (filter, page) => store.workspaces.list(filter, page),
     update: (request, signal) => answer(update(request), signal),
+    ...createEndings({ ...tools, services, locations, settings }),
     import: (request, signal) =>
       answer(importWorkspace({ ...tools, allowRoots: settings.allowRoots }, request), signal),
   };

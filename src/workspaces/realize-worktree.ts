@@ -52,6 +52,11 @@ export interface WorktreeOrder {
   readonly context: OperationContext;
   /** Told of the row as soon as it says what is going on. */
   readonly begun: (workspace: Workspace) => void;
+  /** What is put into the worktree before anything else is; `created` says that it is new. */
+  readonly made?: (
+    path: string,
+    created: boolean,
+  ) => Promise<{ readonly operations: readonly Operation[]; readonly warnings: readonly string[] }>;
 }
 
 export interface Realized {
@@ -104,6 +109,9 @@ export async function realizeWorktree(
     survey = await make(survey, turns);
     await follow(survey);
     const created = survey.plan.action !== "reuse";
+    const put = await order.made?.(survey.plan.path, created);
+    operations.push(...(put?.operations ?? []));
+    warnings.push(...(put?.warnings ?? []));
     // What a crash kept from being copied is copied now; what is there stays as it is.
     if (created || (stored?.directoryCreated && stored.provisionPending)) {
       await copy(survey.plan.path);

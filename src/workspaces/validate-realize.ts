@@ -79,6 +79,11 @@ function labelViolations(labels: Readonly<Record<string, string>>): FieldViolati
   return violations;
 }
 
+/** Throws INVALID_FIELD for what cannot be an environment of commands. */
+export function validateCommandEnv(env: Readonly<Record<string, string>>): void {
+  refuseViolations(environmentViolations("command_env", env));
+}
+
 function environmentViolations(
   field: string,
   env: Readonly<Record<string, string>>,

@@ -14,6 +14,14 @@ import type {
   WorkspaceState,
   WorkspaceStrategy,
 } from "../model/workspace.ts";
+import type {
+  CleanupRequest,
+  CleanupResult,
+  RestoreRequest,
+  RestoreResult,
+} from "./cleanup/cleanup-call.ts";
+import type { DeleteRescueRequest } from "./rescue/delete-rescue.ts";
+import type { Rescue, RescueFilter } from "./rescue/rescue.ts";
 
 /** Where tasks work. An aborted `signal` answers the caller; what was begun goes on. */
 export interface Workspaces {
@@ -27,6 +35,16 @@ export interface Workspaces {
    * STALE_REVISION, WORKSPACE_LEASED, WORKSPACE_ARCHIVED, WORKSPACE_CONFLICT, STOP_NOT_PROVEN.
    */
   update(request: UpdateRequest, signal: AbortSignal): Promise<Workspace>;
+  /**
+   * Ends a workspace (behaviour.md 4), or answers the plan of it. WORKSPACE_NOT_FOUND, WORKSPACE_DIRTY,
+   * WORKSPACE_LEASED, PATH_NOT_ALLOWED, STALE_REVISION, STOP_NOT_PROVEN.
+   */
+  cleanup(request: CleanupRequest, signal: AbortSignal): Promise<CleanupResult>;
+  /** Brings a cleaned workspace back. Calls for one join. Throws what realize does, STALE_REVISION. */
+  restore(request: RestoreRequest, signal: AbortSignal): Promise<RestoreResult>;
+  listRescues(filter: RescueFilter, page: PageRequest): Promise<Page<Rescue>>;
+  /** WORKSPACE_NOT_FOUND, INVALID_FIELD for no such rescue, STALE_REVISION. */
+  deleteRescue(request: DeleteRescueRequest, signal: AbortSignal): Promise<Rescue>;
   /** Takes over what was made before this service, once it is checked: import-workspace.ts. */
   import(request: ImportRequest, signal: AbortSignal): Promise<Workspace>;
 }
