@@ -94,12 +94,7 @@ function readConfig(directory: string): ConvertedConfig | undefined {
   const file = join(directory, CONFIG_FILE);
   if (!existsSync(file)) return undefined;
   try {
-    const { services, ...rest } = convertConfig(JSON.parse(readFileSync(file, "utf8")));
-    // This version's server refuses it rather than leave it undone.
-    return {
-      ...rest,
-      services: services.map((spec) => ({ ...spec, repairWorkspaceLinks: false })),
-    };
+    return convertConfig(JSON.parse(readFileSync(file, "utf8")));
   } catch (error) {
     const problems =
       error instanceof ConfigFileError

@@ -10,6 +10,7 @@ import type { Instance } from "../supervisor/instance.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { forgetLaunch, keepLaunch, type Launch, readLaunch } from "./launch.ts";
 import { createLife, type ServiceLife } from "./life.ts";
+import { repairWorkspaceLinks } from "./link-repair/repair-links.ts";
 import { type ServicePlan, serviceUrl, serviceVariables } from "./plan.ts";
 import type { Ports } from "./ports.ts";
 import { portOwner } from "./readiness/port-owner.ts";
@@ -107,6 +108,9 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
   async function start(row: Service, launch: Launch): Promise<Instance> {
     const { command, cwd, env, stdin } = launch;
     await record(row);
+    if (row.spec.repairWorkspaceLinks) {
+      await repairWorkspaceLinks(cwd, join(serviceDirectory(row.serviceId), "stderr.log"));
+    }
     return supervisor.start({
       instanceId: instanceId(row),
       directory: instanceDirectory(row),

@@ -168,7 +168,6 @@ function refuseUnbuilt(spec: ServiceSpec, path: string): void {
     [`liveness.${live}`, live === "exec" || live === "log" || live === "grpc"],
     ["depends_on", (spec.dependsOn ?? []).length > 0],
     ["limits", spec.limits !== undefined],
-    ["repair_workspace_links", spec.repairWorkspaceLinks === true],
   ];
   for (const [field, isAsked] of asked) {
     if (isAsked) {

@@ -26,7 +26,7 @@ const { services: specs } = convertConfig({
 const { services } = await client.ensureServices({
   runId: "r",
   workspaceId: workspace?.workspaceId ?? "",
-  services: specs.map((spec) => ({ ...spec, repairWorkspaceLinks: false })),
+  services: specs,
 });
 const service: Service | undefined = services[0];
 const lines: LogLine[] = [];
