@@ -4,6 +4,10 @@ import type { Git } from "./git.ts";
 export async function isValidBranchName(git: Git, cwd: string, name: string): Promise<boolean> {
   // A name that starts with a dash would be read as an option, and is never valid.
   if (name === "" || name.startsWith("-") || name === "HEAD") return false;
+  // Of the usual characters only these few arrangements are refused: git need not be asked.
+  if (/^[A-Za-z0-9._/-]+$/.test(name)) {
+    return !/\.\.|\.$|^\/|\/$|\/\/|(^|\/)\.|\.lock(\/|$)/.test(name);
+  }
   return (await git.inspect(cwd, ["check-ref-format", "--branch", name])).exitCode === 0;
 }
 
@@ -25,21 +29,21 @@ export async function lookUpBranch(
 ): Promise<BranchLookup> {
   const parts = branch.split("/");
   const parents = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join("/"));
-  const names = [branch, ...parents].map((name) => `refs/heads/${name}`);
-  const [commits, below] = await Promise.all([
-    resolveCommits(git, gitCwd, names),
+  const parentRefs = parents.map((name) => `refs/heads/${name}`);
+  const [commits, found] = await Promise.all([
+    parents.length === 0 ? new Map() : resolveCommits(git, gitCwd, parentRefs),
+    // Matches the branch itself and those below it, of which there are not both.
     git.inspect(gitCwd, [
       "for-each-ref",
       "--count=1",
-      "--format=%(refname)",
-      `refs/heads/${branch}/`,
+      "--format=%(refname:lstrip=2)%00%(objectname)",
+      `refs/heads/${branch}`,
     ]),
   ]);
-  const tip = commits.get(`refs/heads/${branch}`);
-  const conflict =
-    parents.find((name) => commits.has(`refs/heads/${name}`)) ??
-    below.stdout.trim().replace(/^refs\/heads\//, "");
-  return { ...(tip === undefined ? {} : { tip }), ...(conflict === "" ? {} : { conflict }) };
+  const [name = "", commit = ""] = found.stdout.trim().split("\0");
+  if (name === branch) return { tip: commit };
+  const conflict = parents.find((parent) => commits.has(`refs/heads/${parent}`)) ?? name;
+  return conflict === "" ? {} : { conflict };
 }
 
 /**

@@ -80,6 +80,7 @@ export async function realizeWorktree(
   const question = {
     ...{ repository, branch, path, askedBase },
     isBaseStored: isBaseStored(order),
+    wasThere: stored !== undefined,
     wasBegun: wasBegun(stored, path),
   };
   const operations: Operation[] = [];

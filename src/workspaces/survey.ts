@@ -1,20 +1,15 @@
 import { isRuntimeError } from "../errors.ts";
 import { type Base, resolveBase } from "../git/base-ref.ts";
 import type { Git } from "../git/git.ts";
-import type { Repository } from "../git/repository.ts";
+import { countBetween } from "../git/refs.ts";
 import type { AllowedRoots } from "./allowed-roots.ts";
-import { planWorktree, type WorktreePlan } from "./worktree-plan.ts";
+import { planWorktree, type WorktreePlan, type WorktreeQuestion } from "./worktree-plan.ts";
 
-export interface SurveyQuestion {
-  readonly repository: Repository;
-  readonly branch: string;
-  readonly path: string;
+export interface SurveyQuestion extends WorktreeQuestion {
   /** "" to detect it. */
   readonly askedBase: string;
   /** The base was asked for long ago: a worktree that is there is still good without it. */
   readonly isBaseStored: boolean;
-  /** See WorktreeQuestion. */
-  readonly wasBegun: boolean;
 }
 
 /** What a repository looks like, and so what is to be done. */
@@ -30,22 +25,24 @@ export async function surveyWorktree(
   roots: AllowedRoots,
   question: SurveyQuestion,
 ): Promise<Survey> {
-  const { repository, branch, path, askedBase, wasBegun } = question;
-  let failure: unknown;
-  const base = await resolveBase(git, repository.gitCwd, askedBase).catch((error: unknown) => {
-    if (!question.isBaseStored || !isRuntimeError(error, "BASE_REF_NOT_FOUND")) throw error;
-    failure = error;
-    return undefined;
-  });
-  const plan = await planWorktree(git, roots, {
-    repository,
-    branch,
-    path,
-    wasBegun,
-    ...(base === undefined ? {} : { base }),
-  });
-  if (base !== undefined) return { plan, base, warnings: [] };
-  if (plan.action === "create_branch") throw failure;
-  const warning = `Base ref "${askedBase || "HEAD"}" no longer resolves`;
-  return { plan, warnings: [warning] };
+  const { repository, askedBase, isBaseStored } = question;
+  // Starting a git takes longer than its answer: they are asked at once.
+  const [resolved, planned] = await Promise.allSettled([
+    resolveBase(git, repository.gitCwd, askedBase),
+    planWorktree(git, roots, question),
+  ]);
+  if (resolved.status === "rejected") {
+    const isGone = isRuntimeError(resolved.reason, "BASE_REF_NOT_FOUND");
+    if (!isBaseStored || !isGone) throw resolved.reason;
+  }
+  if (planned.status === "rejected") throw planned.reason;
+  const plan = planned.value;
+  if (resolved.status === "rejected") {
+    if (plan.action === "create_branch") throw resolved.reason;
+    return { plan, warnings: [`Base ref "${askedBase || "HEAD"}" no longer resolves`] };
+  }
+  const base = resolved.value;
+  if (plan.head === undefined || plan.head === base.commit) return { plan, base, warnings: [] };
+  const distance = await countBetween(git, repository.gitCwd, plan.head, base.commit);
+  return { plan: { ...plan, distance }, base, warnings: [] };
 }

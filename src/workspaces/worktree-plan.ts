@@ -1,8 +1,7 @@
 import { lstat } from "node:fs/promises";
 import { RuntimeError } from "../errors.ts";
-import type { Base } from "../git/base-ref.ts";
 import type { Git } from "../git/git.ts";
-import { countBetween, type Distance, lookUpBranch } from "../git/refs.ts";
+import { type Distance, lookUpBranch } from "../git/refs.ts";
 import type { Repository } from "../git/repository.ts";
 import { readStatus } from "../git/status.ts";
 import { listWorktrees, type RegisteredWorktree } from "../git/worktree-list.ts";
@@ -16,8 +15,8 @@ export interface WorktreeQuestion {
   readonly branch: string;
   /** Where it goes unless the branch has a worktree already. Without symlinks. */
   readonly path: string;
-  /** Absent when the base no longer resolves and need not. */
-  readonly base?: Base;
+  /** It had one when last heard of: then nothing is asked that matters only if it has none. */
+  readonly wasThere: boolean;
   /** This service began to make the worktree at `path`, and it is not known that it came to be. */
   readonly wasBegun: boolean;
 }
@@ -32,7 +31,9 @@ export interface WorktreePlan {
   readonly unfinished?: { readonly isRegistered: boolean };
   /** The worktree is clean, on this other branch ("" detached) at the same commit: switched back. */
   readonly switchFrom?: string;
-  /** Of a reused one against its base, where they differ. */
+  /** The commit of a reused one. */
+  readonly head?: string;
+  /** Of that against its base, where they differ. */
   readonly distance?: Distance;
 }
 
@@ -45,18 +46,22 @@ export async function planWorktree(
   roots: AllowedRoots,
   question: WorktreeQuestion,
 ): Promise<WorktreePlan> {
-  const { repository, branch, path, wasBegun } = question;
-  const registered = await listWorktrees(git, repository.gitCwd);
+  const { repository, branch, path, wasThere, wasBegun } = question;
+  const lookUp = () => lookUpBranch(git, repository.gitCwd, branch);
+  const [registered, early] = await Promise.all([
+    listWorktrees(git, repository.gitCwd),
+    wasThere ? undefined : lookUp(),
+  ]);
   const leftover = wasBegun
     ? registered.find((worktree) => worktree.path === path && isUnfinished(worktree))
     : undefined;
   const worktrees = registered.filter((worktree) => worktree !== leftover);
   const ofBranch = worktrees.find((worktree) => worktree.branch === branch);
-  if (ofBranch !== undefined) return await planFromOwn(git, roots, question, ofBranch);
+  if (ofBranch !== undefined) return await planFromOwn(roots, question, ofBranch);
 
   const atPath = worktrees.find((worktree) => worktree.path === path);
   const [{ tip, conflict }, isGone] = await Promise.all([
-    lookUpBranch(git, repository.gitCwd, branch),
+    early ?? lookUp(),
     leftover !== undefined || isFree(path, wasBegun),
     checkBranchName(git, repository.gitCwd, branch),
   ]);
@@ -83,9 +88,8 @@ export async function planWorktree(
 
 /** The branch is checked out somewhere. */
 async function planFromOwn(
-  git: Git,
   roots: AllowedRoots,
-  { branch, path, base, repository }: WorktreeQuestion,
+  { branch, path, repository }: WorktreeQuestion,
   found: RegisteredWorktree,
 ): Promise<WorktreePlan> {
   if (found.isMain) throw mismatch(found, branch, "it is checked out in the main checkout");
@@ -103,10 +107,8 @@ async function planFromOwn(
   if (!(await roots.contains(found.path))) {
     throw mismatch(found, branch, "its worktree lies outside the directories that may be used");
   }
-  const reuse = { action: "reuse", path: found.path } as const;
-  if (base === undefined || found.head === undefined || found.head === base.commit) return reuse;
-  const distance = await countBetween(git, repository.gitCwd, found.head, base.commit);
-  return { ...reuse, distance };
+  const head = found.head === undefined ? {} : { head: found.head };
+  return { action: "reuse", path: found.path, ...head };
 }
 
 /** A worktree of this repository stands at the path, on another branch. */

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   countBetween,
@@ -62,6 +63,23 @@ describe("isValidBranchName", () => {
   ])("says of %j %s", async (name, expected) => {
     const root = createRepository(temporaryDirectory());
     expect(await isValidBranchName(inspector(), root, name)).toBe(expected);
+  });
+});
+
+describe("isValidBranchName, of the usual characters", () => {
+  it("says what git says", async () => {
+    const root = createRepository(temporaryDirectory());
+    const part = fc.constantFrom("a", "B7", ".", "..", "/", "-", "_", ".lock", "lock", "HEAD");
+    const names = fc.array(part, { minLength: 1, maxLength: 5 }).map((parts) => parts.join(""));
+    await fc.assert(
+      fc.asyncProperty(names, async (name) => {
+        const git = inspector();
+        const { exitCode } = await git.inspect(root, ["check-ref-format", "--branch", name]);
+        const theirs = exitCode === 0 && !name.startsWith("-") && name !== "HEAD";
+        expect(await isValidBranchName(git, root, name)).toBe(theirs);
+      }),
+      { numRuns: 200 },
+    );
   });
 });
 
