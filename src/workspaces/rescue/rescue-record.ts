@@ -9,7 +9,7 @@ export interface RescuedPath {
   readonly blob: string;
 }
 
-const KINDS = { f: "file", l: "symlink", g: "gone" } as const;
+const KINDS = { f: "file", s: "symlink", g: "gone" } as const;
 
 /** `f 644 <blob> <path>` for each path, NUL after each: what restoring does, in bytes. */
 export function encodePaths(paths: readonly RescuedPath[]): Buffer {
@@ -26,7 +26,7 @@ export function decodePaths(content: Buffer): RescuedPath[] {
   return lines
     .filter((line) => line !== "")
     .map((line) => {
-      const match = /^([flg]) ([0-7]{1,4}) ([0-9a-f]{40,64}|) ([\s\S]+)$/.exec(line);
+      const match = /^([fsg]) ([0-7]{1,4}) ([0-9a-f]{40,64}|) ([\s\S]+)$/.exec(line);
       const [, kind = "", permissions = "", blob = "", path = ""] = match ?? [];
       if (match === null || !isInnerPath(path) || (blob === "") !== (kind === "g")) {
         throw new Error("the record of a rescue is damaged");
