@@ -7,7 +7,7 @@ export interface LogChunk {
   /** Milliseconds since the epoch: when the end of the chunk was written, at the latest. */
   readonly time: number;
   readonly instance: number;
-  /** Exactly the process's bytes. A view into a buffer of the batch, which is never written again. */
+  /** Exactly the process's bytes. A view into the buffer of the batch, good until that is released. */
   readonly bytes: Buffer;
   /** The chunk does not end its line. */
   readonly partial: boolean;
@@ -25,6 +25,11 @@ export interface LogGap {
 export interface LogBatch {
   readonly chunks: readonly LogChunk[];
   readonly gap?: LogGap;
+  /**
+   * Gives the bytes of the chunks back for a later pull: nobody may look at them afterwards. Need not
+   * be called.
+   */
+  readonly release?: () => void;
   /** Where the next pull goes on. */
   readonly position: LogPosition;
   /** The same as an opaque string for callers. */

@@ -4,6 +4,7 @@ import type { LogBatch } from "./log-batch.ts";
 import type { LogPosition } from "./log-position.ts";
 import type { LogState } from "./log-state.ts";
 import { readBatch } from "./read-batch.ts";
+import type { ReadBuffers } from "./read-buffers.ts";
 import { type Recording, type RecordOptions, startRecording } from "./recording.ts";
 import { endPosition, type LogStart, resolveStart } from "./resolve-start.ts";
 import { type LogStreamName, type PerStream, selectStreams } from "./stream.ts";
@@ -50,6 +51,8 @@ export interface ReadOptions {
   readonly streams?: readonly LogStreamName[];
   readonly maxBytes?: number;
   readonly tellRest?: PerStream<boolean>;
+  /** Default: a fresh buffer for each pull. */
+  readonly buffers?: ReadBuffers;
 }
 
 /** What a message of StreamLogs holds at most. */
@@ -101,8 +104,10 @@ export function createLog(
       state.look(true);
       state.wake();
     },
-    read: (position, { streams, maxBytes = BATCH_BYTES, tellRest = TELL_BOTH } = {}) =>
-      readBatch(state, position, selectStreams(streams), maxBytes, tellRest),
+    read: (position, options = {}) => {
+      const { streams, maxBytes = BATCH_BYTES, tellRest = TELL_BOTH, buffers } = options;
+      return readBatch(state, position, selectStreams(streams), maxBytes, tellRest, buffers);
+    },
     position: (start, streams) => resolveStart(state, start, selectStreams(streams)),
     async end() {
       state.look(true);

@@ -4,6 +4,7 @@ import type { LogBatch } from "./log-batch.ts";
 import { cursorExpired, encodeCursor, type LogPosition } from "./log-position.ts";
 import type { LogState } from "./log-state.ts";
 import { planRead, type Segment } from "./plan-read.ts";
+import { onceOnly, type ReadBuffers } from "./read-buffers.ts";
 import { LOG_STREAMS, type PerStream, type StreamIndex } from "./stream.ts";
 
 /**
@@ -16,6 +17,7 @@ export async function readBatch(
   streams: readonly StreamIndex[],
   maxBytes: number,
   tellRest: PerStream<boolean>,
+  buffers: ReadBuffers = onceOnly,
 ): Promise<LogBatch> {
   for (;;) {
     if (
@@ -29,15 +31,20 @@ export async function readBatch(
 
     const { generation } = state;
     const segments = await planRead(state, position, streams, maxBytes);
-    const ranges = await readRanges(state, position, segments);
+    const read = await readRanges(state, position, segments, buffers);
     // Cut or trimmed while we read it: these bytes may be zeros of a hole. Look at it anew.
-    if (ranges === undefined || state.generation !== generation) {
+    if (read.ranges === undefined || state.generation !== generation) {
+      read.release();
       state.look(true);
       continue;
     }
-    if (streams.some((stream) => state.low[stream] > position.offsets[stream])) continue;
+    if (streams.some((stream) => state.low[stream] > position.offsets[stream])) {
+      read.release();
+      continue;
+    }
 
-    const { chunks, offsets, held } = cutChunks(segments, ranges, tellRest);
+    const { release } = read;
+    const { chunks, offsets, held } = cutChunks(segments, read.ranges, tellRest);
     const record = nextRecord(segments, offsets) ?? position.record;
     return batch(
       {
@@ -49,7 +56,7 @@ export async function readBatch(
         ],
         ...(record === undefined ? {} : { record }),
       },
-      { chunks, held },
+      { chunks, held, release },
     );
   }
 }
@@ -99,22 +106,23 @@ function replace(pair: PerStream<number>, stream: StreamIndex, value: number): P
   return stream === 0 ? [value, pair[1]] : [pair[0], value];
 }
 
-/** One buffer for both streams, never pooled by us: chunks are views of it and live as long as their reader likes. */
+/** One buffer for both streams; chunks are views of it. */
 async function readRanges(
   state: LogState,
   position: LogPosition,
   segments: readonly Segment[],
-): Promise<PerStream<ReadRange> | undefined> {
+  buffers: ReadBuffers,
+): Promise<{ ranges: PerStream<ReadRange> | undefined; release: () => void }> {
   const end: [number, number] = [...position.offsets];
   for (const segment of segments) end[segment.stream] = segment.end;
   const stdoutBytes = end[0] - position.offsets[0];
   const stderrBytes = end[1] - position.offsets[1];
-  const buffer = Buffer.allocUnsafe(stdoutBytes + stderrBytes);
+  const { buffer, release } = buffers.take(stdoutBytes + stderrBytes);
   const stdout = { start: position.offsets[0], bytes: buffer.subarray(0, stdoutBytes) };
   const stderr = { start: position.offsets[1], bytes: buffer.subarray(stdoutBytes) };
   const whole =
     (await readWhole(state.outputs[0], stdout)) && (await readWhole(state.outputs[1], stderr));
-  return whole ? [stdout, stderr] : undefined;
+  return { ranges: whole ? [stdout, stderr] : undefined, release };
 }
 
 async function readWhole(handle: FileHandle, { start, bytes }: ReadRange): Promise<boolean> {

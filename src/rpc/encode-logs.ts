@@ -8,6 +8,11 @@ import {
 import { rawContent } from "./convert/log.ts";
 import type { Encoded } from "./encode.ts";
 
+/** What to call once the bytes of a message's chunks were copied: their buffer is read into again. */
+export const RELEASE = Symbol("release");
+
+export type ReleasableLogs = StreamLogsResponse & { [RELEASE]?: () => void };
+
 /** `StreamLogsResponse.chunks`, `LogChunk.text` and `LogChunk.data`, each with wire type 2. */
 const CHUNKS_TAG = (1 << 3) | 2;
 const TEXT_TAG = (7 << 3) | 2;
@@ -17,7 +22,7 @@ const DATA_TAG = (8 << 3) | 2;
  * The message that `toBinary` would give, but that a log's bytes are copied once, when they are sent,
  * instead of once for each message they are nested in, and never become a string on the way.
  */
-export function encodeStreamLogsResponse(message: StreamLogsResponse): Encoded {
+export function encodeStreamLogsResponse(message: ReleasableLogs): Encoded {
   const rest = toBinary(StreamLogsResponseSchema, { ...message, chunks: [] });
   const chunks = message.chunks.map(measureChunk);
   let byteLength = rest.length;
@@ -38,6 +43,7 @@ export function encodeStreamLogsResponse(message: StreamLogsResponse): Encoded {
         at += content.length;
       }
       target.set(rest, at);
+      message[RELEASE]?.();
     },
   };
 }

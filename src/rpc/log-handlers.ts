@@ -16,6 +16,7 @@ import type { ServiceExit } from "../model/service.ts";
 import { enumListReader } from "./convert/enums.ts";
 import { chunkToMessage, endToMessage, gapToMessage, type LogLabels } from "./convert/log.ts";
 import { msFromTimestamp } from "./convert/time.ts";
+import { RELEASE, type ReleasableLogs } from "./encode-logs.ts";
 import type { Handlers } from "./handlers.ts";
 import { notImplemented } from "./not-implemented.ts";
 import { validateRequest } from "./validate.ts";
@@ -83,10 +84,12 @@ export function createLogHandlers(
             event: { case: "gap", value: gapToMessage(source, batch.gap) },
           });
         } else if (batch.chunks.length > 0) {
-          yield response({
+          const message: ReleasableLogs = response({
             cursor,
             chunks: batch.chunks.map((chunk) => chunkToMessage(source, chunk)),
           });
+          if (batch.release !== undefined) message[RELEASE] = batch.release;
+          yield message;
         } else if (batch.heartbeat) {
           yield response({ cursor, event: { case: "heartbeat", value: {} } });
         }
