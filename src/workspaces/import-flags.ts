@@ -1,6 +1,7 @@
 import { originBranch } from "../git/base-ref.ts";
 import type { Git } from "../git/git.ts";
 import { lookUpBranch } from "../git/refs.ts";
+import { findRepository } from "../git/repository.ts";
 import type { Store } from "../store/store.ts";
 import { isInside, resolveSymlinks } from "./allowed-roots.ts";
 import { refusalToRemove } from "./cleanup/guards.ts";
@@ -34,7 +35,7 @@ export async function believeFlags(
 }
 
 async function doubtOfDirectory(
-  { store, allowRoots }: FlagDependencies,
+  { store, git, allowRoots }: FlagDependencies,
   record: Imported,
 ): Promise<string | undefined> {
   const path = record.cwd;
@@ -46,12 +47,25 @@ async function doubtOfDirectory(
     }
   }
   if (record.strategy === "PROJECT_PRIMARY") {
+    if (await isOfProject(git, record)) return `"${path}" is part of the project's repository.`;
     const sharer = (await store.workspaces.listLive("")).find(
       ({ workspaceId, cwd }) => workspaceId !== record.workspaceId && cwd === path,
     );
     if (sharer !== undefined) return `another workspace is in "${path}".`;
   }
   return await refusalToRemove(store, asWorkspace(record), path);
+}
+
+/** Inside of the base directory's checkout or git directory, or another checkout of it. */
+async function isOfProject(git: Git, { cwd, baseCwd }: Imported): Promise<boolean> {
+  const [own, base] = await Promise.all([findRepository(git, cwd), findRepository(git, baseCwd)]);
+  const places = [baseCwd, ...("refusal" in base ? [] : [base.root, base.commonDir])];
+  for (const place of places) {
+    if (isInside((await resolveSymlinks(cwd)) ?? cwd, (await resolveSymlinks(place)) ?? place)) {
+      return true;
+    }
+  }
+  return !("refusal" in own) && !("refusal" in base) && own.commonDir === base.commonDir;
 }
 
 async function doubtOfBranch(git: Git, record: Imported): Promise<string | undefined> {
