@@ -23,6 +23,19 @@ export const FAILPOINTS = [
   "realize.provision-intended",
   "realize.provisioned",
   "realize.outcome-written",
+  "cleanup.claimed",
+  "cleanup.services-stopped",
+  "cleanup.command-run",
+  "cleanup.rescue-intended",
+  "cleanup.rescued",
+  "cleanup.renamed",
+  "cleanup.directory-removed",
+  "cleanup.branch-deleted",
+  "cleanup.outcome-written",
+  "restore.branch-intended",
+  "restore.branch-remade",
+  "restore.work-applied",
+  "restore.outcome-written",
 ] as const;
 
 export type FailpointName = (typeof FAILPOINTS)[number];

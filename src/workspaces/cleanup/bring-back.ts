@@ -113,6 +113,7 @@ export async function bringBack(
     });
     try {
       await applyRescue(tools.plumbing, path, content);
+      await tools.failpoints.hit("restore.work-applied");
       return await step.finish({ status: "SUCCEEDED" });
     } catch (cause) {
       const message = `Could not restore ${rescueRef}: ${(cause as Error).message}`;

@@ -1,5 +1,6 @@
 import type { Clock } from "../../clock.ts";
 import { RuntimeError, type ServiceFailure } from "../../errors.ts";
+import type { Failpoints } from "../../failpoints.ts";
 import type { Operation } from "../../model/operation.ts";
 import type { Service } from "../../model/service.ts";
 import type { Workspace } from "../../model/workspace.ts";
@@ -32,6 +33,7 @@ import { deleteBranch, removeDirectory, removeEmptyParents } from "./remove.ts";
 export interface CleanupTools extends InspectionTools, CommandTools {
   readonly store: Store;
   readonly clock: Clock;
+  readonly failpoints: Failpoints;
   readonly roots: AllowedRoots;
   readonly services: WorkspaceServices;
   readonly runStep: RunCleanupStep;
@@ -132,7 +134,7 @@ async function clean(
   request: CleanupRequest,
   workspace: Workspace,
 ): Promise<CleanupResult> {
-  const { store, clock, repositories } = tools;
+  const { store, clock, failpoints, repositories } = tools;
   const { onDirty = "RESCUE" } = request;
   const { workspaceId, companyId, projectWorkspaceId } = workspace;
   await tools.roots.resolve(pathOf(workspace));
@@ -141,6 +143,7 @@ async function clean(
   if (isRefused(request, before)) throw dirty(workspace, before);
   const { question, plannedActions } = await plan(tools, request, workspace, before);
   const runIds = await claim();
+  await failpoints.hit("cleanup.claimed");
 
   const context: OperationContext = {
     ...{ companyId, workspaceId, projectWorkspaceId },
@@ -155,12 +158,16 @@ async function clean(
   };
 
   await stopServices();
+  await failpoints.hit("cleanup.services-stopped");
   if (before.holding !== "shared") {
     for (const command of question.commands) {
       note(await runCommand(tools, context, workspace, command, request.commandEnv));
+      await failpoints.hit("cleanup.command-run");
     }
   }
   const outcome = await inTurn(removeAll);
+  const concluded = await conclude(outcome);
+  await failpoints.hit("cleanup.outcome-written");
   const stopped = await Promise.all(question.services.map(currentService));
   return {
     ...{ warnings, plannedActions, runIds, operations, services: stopped },
@@ -168,7 +175,7 @@ async function clean(
     ready: readiness(false, warnings),
     ...(before.git === undefined ? {} : { git: before.git }),
     rescueRef: outcome.rescueRef,
-    workspace: await conclude(outcome),
+    workspace: concluded,
   };
 
   /** From here on nobody else holds it. Answers who did. */
@@ -207,7 +214,8 @@ async function clean(
     let cleanedPath = "";
     let isRemoved = !found.isThere || ["primary", "found", "shared"].includes(found.holding);
     if (mayRemove) {
-      const removed = await removeDirectory(tools.runStep, context, workspace, found);
+      const removed = await removeDirectory(tools, context, workspace, found);
+      await failpoints.hit("cleanup.directory-removed");
       note(removed);
       isRemoved = !found.isThere || removed.warning === undefined;
       if (removed.operation !== undefined && isRemoved) cleanedPath = found.path;
@@ -252,6 +260,7 @@ async function clean(
         const row = await findWorkspace(store, workspaceId);
         const saved = await keepWork(tools, context, row, state, found.path, repository.gitCwd);
         note(saved);
+        await failpoints.hit("cleanup.rescued");
         if (saved.ref === "") return undefined;
         ref = saved.ref;
         kept = state.fingerprint;
@@ -276,6 +285,7 @@ async function clean(
     }
     const { gitCwd } = repository;
     const deleted = await deleteBranch(tools.runStep, context, workspace, branch.tip, gitCwd);
+    await failpoints.hit("cleanup.branch-deleted");
     note(deleted);
     return deleted.warning === undefined;
   }

@@ -1,5 +1,6 @@
 import type { Clock } from "../../clock.ts";
 import { isRuntimeError } from "../../errors.ts";
+import type { Failpoints } from "../../failpoints.ts";
 import type { Plumbing } from "../../git/plumbing.ts";
 import type { Operation } from "../../model/operation.ts";
 import type { Workspace } from "../../model/workspace.ts";
@@ -13,6 +14,7 @@ import { isSuccess, type RunCleanupStep } from "./operation.ts";
 export interface KeepTools {
   readonly store: Store;
   readonly clock: Clock;
+  readonly failpoints: Failpoints;
   readonly plumbing: Plumbing;
   readonly runStep: RunCleanupStep;
 }
@@ -27,7 +29,7 @@ export interface Kept {
 
 /** Saves a worktree's uncommitted work; what a cleanup that was cut off has saved already is kept. */
 export async function keepWork(
-  { store, clock, plumbing, runStep }: KeepTools,
+  { store, clock, failpoints, plumbing, runStep }: KeepTools,
   context: OperationContext,
   workspace: Workspace,
   state: WorktreeState,
@@ -44,6 +46,7 @@ export async function keepWork(
     const ref = rescueRef(workspaceId, time);
     // Before the ref: whoever finds the directory gone finds the work by the row.
     await store.workspaces.update(workspaceId, { rescueRef: ref });
+    await failpoints.hit("cleanup.rescue-intended");
     const { operation } = await runStep(context, workspace, {
       action: "rescue",
       shown: ["git", "update-ref", ref, commit, "0".repeat(commit.length)],

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { lstat, rename, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Failpoints } from "../../failpoints.ts";
 import type { Operation } from "../../model/operation.ts";
 import type { Workspace } from "../../model/workspace.ts";
 import { commandLine } from "../../operations/command-line.ts";
@@ -21,7 +22,7 @@ export interface Removed {
  * there whole or not at all, also after a crash, so that a half removed one is never taken for work.
  */
 export async function removeDirectory(
-  runStep: RunCleanupStep,
+  { runStep, failpoints }: { readonly runStep: RunCleanupStep; readonly failpoints: Failpoints },
   context: OperationContext,
   workspace: Workspace,
   inspection: Inspection,
@@ -33,6 +34,7 @@ export async function removeDirectory(
     await runRemovalOf(remains);
     const failure = await rename(path, remains).catch((error: Error) => error);
     if (failure !== undefined) return { warning: `Could not remove "${path}": ${failure.message}` };
+    await failpoints.hit("cleanup.renamed");
   }
   const hasRemains = await exists(remains);
   const forgets = isWorktree && registered !== undefined && repository !== undefined;

@@ -98,6 +98,7 @@ async function restoreWorktree(
   const operations: readonly Operation[] =
     remade === undefined ? realized.operations : [remade, ...realized.operations];
   const restored = await update(tools, realized.workspace, {});
+  await tools.failpoints.hit("restore.outcome-written");
   return { ...realized, operations, workspace: restored };
 
   async function refuseOther(): Promise<void> {
@@ -123,6 +124,7 @@ async function remakeBranch(
   if (known.size === 0) return undefined;
   // Before the branch: that it is this service's is known whatever happens next.
   await tools.store.workspaces.update(workspaceId, { branchCreated: true });
+  await tools.failpoints.hit("restore.branch-intended");
   const outcome = await tools.repositories.run(commonDir, () =>
     tools.gitOperation(context, {
       args: ["branch", branchName, wanted],
@@ -131,6 +133,7 @@ async function remakeBranch(
       metadata: { repoRoot: root, branchName, baseRef: wanted },
     }),
   );
+  await tools.failpoints.hit("restore.branch-remade");
   return succeeded(outcome);
 
   async function deletedTip(): Promise<string> {
