@@ -227,7 +227,8 @@ async function clean(
       }
     }
     const isBranchGone = await removeBranch(found, isRemoved);
-    if (cleanedPath !== "" && found.repository !== undefined) {
+    // Also those that a cleanup which was cut off has left.
+    if (isRemoved && workspace.directoryCreated && found.repository !== undefined) {
       const requested = workspace.gitWorktree?.worktreeParentDir ?? "";
       const { root } = found.repository;
       const { path: parent } = worktreeParent(root, requested, tools.settings.worktreeDir);

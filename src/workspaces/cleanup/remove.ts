@@ -100,7 +100,7 @@ export async function removeEmptyParents(path: string, parent: string): Promise<
   while (directory !== parent && isInside(directory, parent)) {
     const isRemoved = await rmdir(directory).then(
       () => true,
-      () => false,
+      (error: NodeJS.ErrnoException) => error.code === "ENOENT",
     );
     if (!isRemoved) return;
     directory = dirname(directory);
