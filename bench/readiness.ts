@@ -1,4 +1,5 @@
 import { errorDetails } from "../src/client/index.ts";
+import { eventually } from "../test/support/eventually.ts";
 import { startServer } from "../test/support/server.ts";
 import { httpService, realizePrimary, shellService } from "../test/support/workspace.ts";
 import { median, quantile } from "./statistics.ts";
@@ -38,10 +39,12 @@ export async function measureReadiness(): Promise<Record<string, number>> {
     });
     const answered = Date.now();
     const serviceId = services[0]?.serviceId ?? "";
-    const { chunks } = await server.client.readLogs({
-      source: { case: "serviceId", value: serviceId },
+    // Its line may still be on its way into the log when the answer is here already.
+    const listening = await eventually(async () => {
+      const source = { case: "serviceId", value: serviceId } as const;
+      const { chunks } = await server.client.readLogs({ source });
+      return Number(/listening (\d+)/.exec(String(chunks[0]?.content.value))?.[1]) || undefined;
     });
-    const listening = Number(/listening (\d+)/.exec(String(chunks[0]?.content.value))?.[1]);
     await server.client.stopServices({
       target: { case: "serviceId", value: serviceId },
       force: true,

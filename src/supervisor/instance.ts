@@ -12,7 +12,7 @@ import { createGroupHold } from "./group-hold.ts";
 import type { Hold } from "./hold.ts";
 import type { LocalProcess, ProcessIdentity } from "./identity.ts";
 import { FILES, type InstanceRecord, readDrained, removeSecrets } from "./instance-directory.ts";
-import { findPortOwners } from "./listeners.ts";
+import { isListenedBy, listListeners } from "./listeners.ts";
 import { markerOf } from "./marker.ts";
 import { createPauses } from "./pauses.ts";
 import type { Platform } from "./platform.ts";
@@ -222,12 +222,10 @@ export async function createInstance(
       }));
     },
     async listener(port) {
-      const mine = await findPortOwners([port], [main.pid]);
-      if (mine.length === 0) return "NONE";
-      const isOwn = (owners: typeof mine) => owners.some(({ pids }) => pids.length > 0);
-      if (isOwn(mine)) return "OWN";
+      if (isListenedBy(port, [main.pid])) return "OWN";
       const members = (await hold.find()).map(({ pid }) => pid);
-      return isOwn(await findPortOwners([port], members)) ? "OWN" : "FOREIGN";
+      if (isListenedBy(port, members)) return "OWN";
+      return listListeners().some((listener) => listener.port === port) ? "FOREIGN" : "NONE";
     },
     async environment() {
       return JSON.parse(await readFile(join(directory, FILES.environment), "utf8"));

@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { createServer } from "node:net";
 import { readProcFile } from "./process-stat.ts";
 
@@ -18,7 +18,18 @@ export interface PortOwner extends Listener {
 
 /** All listening TCP sockets, from /proc/net; empty where there is none. */
 export function listListeners(): Listener[] {
-  return [...parse("/proc/net/tcp"), ...parse("/proc/net/tcp6")];
+  return [...eachListener()];
+}
+
+/** Whether one of these processes listens on the port. Looks no further than it must. */
+export function isListenedBy(port: number, pids: readonly number[]): boolean {
+  for (const listener of eachListener()) {
+    if (listener.port !== port) continue;
+    for (const pid of pids) {
+      for (const inode of socketsOf(pid)) if (inode === listener.inode) return true;
+    }
+  }
+  return false;
 }
 
 /** The listeners on these ports with their processes. Looks into every process, unless `among` says into which. */
@@ -49,15 +60,47 @@ export async function portIsFree(port: number): Promise<boolean> {
 
 const LISTEN = "0A";
 
-function parse(path: string): Listener[] {
-  const listeners: Listener[] = [];
-  for (const line of (readProcFile(path) ?? "").split("\n").slice(1)) {
+/** Lazily: the second table is not opened for who has found enough in the first. */
+function* eachListener(): Iterable<Listener> {
+  yield* parse("/proc/net/tcp");
+  yield* parse("/proc/net/tcp6");
+}
+
+function* parse(path: string): Iterable<Listener> {
+  for (const line of readLines(path)) {
     const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
-    if (state !== LISTEN) continue;
+    if (local === "local_address") continue;
+    // Listening sockets stand first; behind them the kernel walks the table of all connections,
+    // which takes milliseconds on a machine with much memory, however few there are.
+    if (state !== LISTEN) break;
     const [address = "", port = ""] = local.split(":");
-    listeners.push({ port: Number.parseInt(port, 16), address: formatAddress(address), inode });
+    yield { port: Number.parseInt(port, 16), address: formatAddress(address), inode };
   }
-  return listeners;
+}
+
+/** One line for each read, as the kernel makes them: who stops early spares it the rest. */
+const LINE_BYTES = 150;
+
+function* readLines(path: string): Iterable<string> {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, "r");
+  } catch {
+    return;
+  }
+  try {
+    const buffer = Buffer.allocUnsafe(LINE_BYTES);
+    let rest = "";
+    for (;;) {
+      const count = readSync(descriptor, buffer, 0, LINE_BYTES, null);
+      if (count === 0) return;
+      const lines = (rest + buffer.toString("latin1", 0, count)).split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** The kernel prints each 32-bit word of an address as the host holds it: little-endian on every host of Node. */

