@@ -51,7 +51,7 @@ export async function saveRescue(plumbing: Plumbing, request: SaveRequest): Prom
       workspaceId,
       branch: state.branch,
       head: state.head ?? "",
-      changedFiles: paths.length,
+      changedFiles: state.paths.length,
     });
     return await commit(tree, [...(state.head === undefined ? [] : [state.head]), last], message);
   } finally {
@@ -61,7 +61,7 @@ export async function saveRescue(plumbing: Plumbing, request: SaveRequest): Prom
   async function readPaths(): Promise<RescuedPath[]> {
     const found: (Omit<RescuedPath, "blob"> & { source?: Buffer })[] = [];
     const isDirectory = createDirectoryCheck(worktree);
-    for (const path of state.paths) {
+    for (const path of [...state.paths, ...state.absent]) {
       if (state.submodules.has(path)) continue;
       const file = bytesPath(worktree, path);
       // Behind a symlink lies another place: the tracked file itself is gone.

@@ -25,6 +25,8 @@ export interface WorktreeState {
    * each); a file that is gone or stands in the index only counts too.
    */
   readonly paths: readonly string[];
+  /** Tracked files that were told to stay out of the tree (skip-worktree), and do: no change. */
+  readonly absent: readonly string[];
   /** Those of them that are submodules. */
   readonly submodules: ReadonlySet<string>;
   /** Tracked files that differ from the commit, staged or not, conflicts included. */
@@ -50,7 +52,7 @@ export async function readWorktreeState(
   await refuseStranger(worktree);
   const gitDir = await textOf(plumbing, worktree, ["rev-parse", "--absolute-git-dir"]);
   const filters = await withoutFilters(git, worktree);
-  const { output, absent } = await withPlainIndex(plumbing, worktree, gitDir, async (env) => {
+  const { output, skipped } = await withPlainIndex(plumbing, worktree, gitDir, async (env) => {
     const args = ["--porcelain=v2", "-z", "--branch", "--untracked-files=all", "--no-renames"];
     return await plumbing.read(
       worktree,
@@ -58,7 +60,7 @@ export async function readWorktreeState(
       { env },
     );
   });
-  const parsed = parseState(output.toString("latin1"), absent);
+  const parsed = parseState(output.toString("latin1"), skipped);
   const hash = createHash("sha256").update(output);
   for (const path of parsed.paths) hash.update(await timesOf(worktree, path));
   const { tracked, untracked, ...rest } = parsed;
@@ -86,7 +88,7 @@ async function refuseStranger(worktree: string): Promise<void> {
 }
 
 /**
- * Works on a copy of the index in which no entry hides its changes. `absent`: entries that were told
+ * Works on a copy of the index in which no entry hides its changes. `skipped`: entries that were told
  * to stay out of the tree, so that their absence is no deletion.
  */
 async function withPlainIndex(
@@ -94,12 +96,12 @@ async function withPlainIndex(
   worktree: string,
   gitDir: string,
   look: (env: Readonly<Record<string, string>>) => Promise<Buffer>,
-): Promise<{ output: Buffer; absent: ReadonlySet<string> }> {
+): Promise<{ output: Buffer; skipped: ReadonlySet<string> }> {
   const listed = await plumbing.read(worktree, ["ls-files", "-v", "-z"]);
   const entries = listed.toString("latin1").split("\0");
   const assumed = entries.filter((entry) => /^[a-z] /.test(entry)).map(pathAfterTag);
   const skipped = entries.filter((entry) => /^[Ss] /.test(entry)).map(pathAfterTag);
-  if (assumed.length + skipped.length === 0) return { output: await look({}), absent: new Set() };
+  if (assumed.length + skipped.length === 0) return { output: await look({}), skipped: new Set() };
   const directory = await mkdtemp(join(tmpdir(), "workspace-runtime-"));
   try {
     const env = { GIT_INDEX_FILE: join(directory, "index") };
@@ -112,7 +114,7 @@ async function withPlainIndex(
       const input = Buffer.from(paths.map((path) => `${path}\0`).join(""), "latin1");
       await plumbing.read(worktree, ["update-index", option, "-z", "--stdin"], { env, input });
     }
-    return { output: await look(env), absent: new Set(skipped) };
+    return { output: await look(env), skipped: new Set(skipped) };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -126,7 +128,8 @@ function pathAfterTag(entry: string): string {
 const FIELDS_BEFORE_PATH: Readonly<Record<string, number>> = { "1": 8, u: 10, "?": 1 };
 
 /** Reads `git status --porcelain=v2 -z --branch --no-renames`, one character a byte. */
-export function parseState(output: string, absent: ReadonlySet<string> = new Set()) {
+export function parseState(output: string, skipped: ReadonlySet<string> = new Set()) {
+  const absent: string[] = [];
   const paths = new Set<string>();
   const submodules = new Set<string>();
   const repositories = new Set<string>();
@@ -147,7 +150,10 @@ export function parseState(output: string, absent: ReadonlySet<string> = new Set
     if (before === undefined) continue;
     const path = fields.slice(before).join(" ");
     const [, changes = "", submodule = ""] = fields;
-    if (kind === "1" && changes === ".D" && absent.has(path)) continue;
+    if (kind === "1" && changes === ".D" && skipped.has(path)) {
+      absent.push(path);
+      continue;
+    }
     if (kind === "?") untracked += 1;
     else tracked += 1;
     // A repository that nobody committed is told as a directory.
@@ -159,6 +165,7 @@ export function parseState(output: string, absent: ReadonlySet<string> = new Set
     ...(head === undefined ? {} : { head }),
     branch: Buffer.from(branch, "latin1").toString(),
     paths: [...paths],
+    absent,
     submodules,
     repositories: [...repositories].map((path) => Buffer.from(path, "latin1").toString()),
     tracked,
