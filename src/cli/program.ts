@@ -6,9 +6,11 @@ import { explain } from "./explain-error.ts";
 import { healthCommand } from "./health.ts";
 import { logsCommand } from "./logs.ts";
 import { psCommand } from "./ps.ts";
+import { rescueCommand } from "./rescue.ts";
 import { serveCommand } from "./serve.ts";
 import { stopCommand } from "./stop.ts";
 import { upCommand } from "./up.ts";
+import { workspaceCommand } from "./workspace.ts";
 
 /** The command line: one file a command. */
 export function buildProgram(): Command {
@@ -25,6 +27,8 @@ export function buildProgram(): Command {
     psCommand(),
     logsCommand(),
     stopCommand(),
+    workspaceCommand(),
+    rescueCommand(),
     healthCommand(),
   ]) {
     program.addCommand(command.exitOverride().showHelpAfterError("(--help says more)"));

@@ -1,4 +1,3 @@
-import { homedir } from "node:os";
 import { toJson } from "@bufbuild/protobuf";
 import { Command } from "commander";
 import { type Service, ServiceSchema } from "../client/index.ts";
@@ -6,7 +5,7 @@ import { addConnectionOptions, type ConnectionOptions, withClient } from "./conn
 import { LIVE_STATES, listServices } from "./find-service.ts";
 import { table } from "./table.ts";
 import { writeLine } from "./terminal.ts";
-import { age, stateOf } from "./words.ts";
+import { age, shortPath, stateOf } from "./words.ts";
 
 /** `ps`: the services. */
 export function psCommand(): Command {
@@ -54,12 +53,7 @@ function row(service: Service): string[] {
     service.providerRef,
     service.url || port,
     up,
-    short(service.cwd),
+    shortPath(service.cwd),
     service.serviceId,
   ];
-}
-
-function short(directory: string): string {
-  const home = homedir();
-  return directory.startsWith(`${home}/`) ? `~${directory.slice(home.length)}` : directory;
 }

@@ -1,3 +1,4 @@
+import { homedir } from "node:os";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import {
   HealthStatus,
@@ -37,4 +38,10 @@ export function age(time: Service["startTime"], now = Date.now()): string {
   if (seconds < 7_200) return `${Math.floor(seconds / 60)}m`;
   if (seconds < 172_800) return `${Math.floor(seconds / 3_600)}h`;
   return `${Math.floor(seconds / 86_400)}d`;
+}
+
+/** A path with `~` for the home directory. */
+export function shortPath(path: string): string {
+  const home = homedir();
+  return path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
 }
