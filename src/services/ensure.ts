@@ -19,7 +19,7 @@ import { usableWorkspace } from "./workspace-of.ts";
 /** A run's services: joined or started in parallel, leased, waited for. */
 export async function ensure(core: ServicesCore, request: EnsureRequest): Promise<EnsureResult> {
   const workspace = await usableWorkspace(core.store, request.workspaceId);
-  const { specs, field } = askedSpecs(request, workspace);
+  const { specs, field } = await askedSpecs(core, request, workspace);
   const { runId, agent, issue, adapterEnv } = request;
   const plans = await makePlans(core, { workspace, specs, field, runId, agent, issue, adapterEnv });
 
@@ -129,17 +129,18 @@ async function giveUpFormer(
   }
 }
 
-function askedSpecs(
+async function askedSpecs(
+  core: ServicesCore,
   request: EnsureRequest,
   workspace: Workspace,
-): { specs: readonly ServiceSpec[]; field: string } {
+): Promise<{ specs: readonly ServiceSpec[]; field: string }> {
   if (!request.fromConfig) return { specs: request.services, field: "services" };
   if (request.services.length > 0) {
     throw new RuntimeError("INVALID_FIELD", "services: give services or from_config, not both", {
       violations: [{ field: "services", description: "give services or from_config, not both" }],
     });
   }
-  return configuredSpecs(workspace, request.serviceNames);
+  return configuredSpecs(core.store, workspace, request.serviceNames);
 }
 
 function claimantOf(core: ServicesCore, request: EnsureRequest, call: RunCall): Claimant {

@@ -27,7 +27,7 @@ async function start(
   const { specs, field } =
     request.services.length > 0
       ? { specs: request.services, field: "services" }
-      : configuredSpecs(workspace, request.serviceNames);
+      : await configuredSpecs(core.store, workspace, request.serviceNames);
   const { adapterEnv } = request;
   const plans = await makePlans(core, { workspace, specs, field, runId: "", adapterEnv });
   const names = plans.map(({ name }) => name);

@@ -87,6 +87,31 @@ describe("starting and stopping by a person", () => {
     ]);
   });
 
+  it("takes the project workspace's services for a workspace that has none of its own", async () => {
+    await server.client.putProjectWorkspace({
+      projectWorkspace: {
+        projectWorkspaceId: "primary",
+        companyId: "company",
+        projectId: "project",
+        cwd: workspace.cwd,
+        runtimeConfig: { services: [shellService("shared", "sleep 602")] },
+      },
+    });
+    const { workspace: other } = await server.client.realizeWorkspace({
+      companyId: "company",
+      projectWorkspaceId: "primary",
+      baseCwd: workspace.cwd,
+      issue: { issueId: "other", identifier: "O-1", title: "Other" },
+      agent: { name: "Agent" },
+    });
+    const { services } = await server.client.ensureServices({
+      runId: "of-project",
+      workspaceId: other?.workspaceId ?? "",
+      fromConfig: true,
+    });
+    expect(services).toMatchObject([{ serviceName: "shared", scopeId: "primary" }]);
+  });
+
   it("answers a request id once, also when it is asked for again and again", async () => {
     const call = () =>
       server.client.startServices({ target: target(), serviceNames: ["worker"], requestId: "r-1" });
