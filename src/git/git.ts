@@ -39,6 +39,18 @@ export function createGit(options: GitOptions): Git {
   };
 }
 
+/** For a git that cannot be asked: a damaged repository, objects that were never fetched. */
+export function gitFailed(
+  what: string,
+  cwd: string,
+  { exitCode, stderr }: GitAnswer,
+): RuntimeError {
+  const message = `git ${what} failed in ${cwd}: ${stderr.trim()}`;
+  return new RuntimeError("COMMAND_FAILED", message, {
+    metadata: { path: cwd, exit_code: exitCode },
+  });
+}
+
 interface RunOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly input: string | undefined;

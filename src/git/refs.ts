@@ -1,4 +1,4 @@
-import type { Git } from "./git.ts";
+import { type Git, gitFailed } from "./git.ts";
 
 /** Whether git takes `name` as a branch's name. */
 export async function isValidBranchName(git: Git, cwd: string, name: string): Promise<boolean> {
@@ -62,7 +62,7 @@ export async function resolveCommits(
     ["cat-file", "--batch-check=%(objectname) %(objecttype)"],
     input,
   );
-  if (answer.exitCode !== 0) throw new Error(`git cat-file: ${answer.stderr.trim()}`);
+  if (answer.exitCode !== 0) throw gitFailed("cat-file", gitCwd, answer);
   const lines = answer.stdout.split("\n");
   const commits = new Map<string, string>();
   for (const [index, revision] of asked.entries()) {
@@ -94,6 +94,6 @@ export async function countBetween(
     `${from}...${to}`,
   ]);
   const match = /^(\d+)\t(\d+)$/.exec(answer.stdout.trim());
-  if (match === null) throw new Error(`git rev-list: ${answer.stderr.trim()}`);
+  if (match === null) throw gitFailed("rev-list", gitCwd, answer);
   return { ahead: Number(match[1]), behind: Number(match[2]) };
 }

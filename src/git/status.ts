@@ -1,4 +1,4 @@
-import type { Git } from "./git.ts";
+import { type Git, gitFailed } from "./git.ts";
 
 /** What a checkout holds beyond its commit. */
 export interface CheckoutStatus {
@@ -20,7 +20,7 @@ export async function readStatus(git: Git, worktree: string): Promise<CheckoutSt
     "--untracked-files=all",
     "--no-renames",
   ]);
-  if (answer.exitCode !== 0) throw new Error(`git status: ${answer.stderr.trim()}`);
+  if (answer.exitCode !== 0) throw gitFailed("status", worktree, answer);
   return parseStatus(answer.stdout);
 }
 
@@ -50,6 +50,7 @@ function pathOf(entry: string): string {
 /**
  * A file whose times changed is read again through its clean filter, a program that the repository
  * names. Without the filter such a file may count as modified though it is not: the safe side.
+ * Answers the global options under which git runs no filter, neither way.
  */
 export async function withoutFilters(git: Git, worktree: string): Promise<string[]> {
   const answer = await git.inspect(worktree, [
@@ -57,7 +58,7 @@ export async function withoutFilters(git: Git, worktree: string): Promise<string
     "--null",
     "--name-only",
     "--get-regexp",
-    "^filter\\..*\\.(clean|process)$",
+    "^filter\\..*\\.(clean|smudge|process)$",
   ]);
   const keys = answer.stdout.split("\0").filter((key) => key !== "");
   return keys.flatMap((key) => [

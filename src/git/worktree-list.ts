@@ -1,4 +1,4 @@
-import type { Git } from "./git.ts";
+import { type Git, gitFailed } from "./git.ts";
 
 /** A checkout that the repository knows of, its directory there or not. */
 export interface RegisteredWorktree {
@@ -17,7 +17,7 @@ export interface RegisteredWorktree {
 
 export async function listWorktrees(git: Git, gitCwd: string): Promise<RegisteredWorktree[]> {
   const answer = await git.inspect(gitCwd, ["worktree", "list", "--porcelain", "-z"]);
-  if (answer.exitCode !== 0) throw new Error(`git worktree list: ${answer.stderr.trim()}`);
+  if (answer.exitCode !== 0) throw gitFailed("worktree list", gitCwd, answer);
   return parseWorktreeList(answer.stdout);
 }
 

@@ -1,6 +1,8 @@
 import { availableParallelism } from "node:os";
 import { RuntimeError } from "../errors.ts";
 import { gitEnvironment } from "../git/environment.ts";
+import type { Git } from "../git/git.ts";
+import { withoutFilters } from "../git/status.ts";
 import type { JsonValue, Operation } from "../model/operation.ts";
 import type { Actor } from "../model/workspace.ts";
 import { commandLine } from "../operations/command-line.ts";
@@ -32,33 +34,36 @@ export type GitOperation = (
 ) => Promise<CommandOutcome>;
 
 export interface GitOperationOptions {
+  readonly git: Git;
   readonly operations: Operations;
   readonly baseEnv: () => Promise<Readonly<Record<string, string>>>;
   readonly timeoutMs: number;
-  /** Whether the repository's hooks run. */
+  /** Whether the repository's hooks and filters run. */
   readonly repoHooks: boolean;
 }
 
 const MOST_WORKERS = 4;
 
 export function createGitOperation(options: GitOperationOptions): GitOperation {
-  const { operations, baseEnv, timeoutMs, repoHooks } = options;
+  const { git, operations, baseEnv, timeoutMs, repoHooks } = options;
   // Files are written by as many processes as there are processors: a quarter less time on two.
   const workers = Math.min(availableParallelism(), MOST_WORKERS);
   // What git starts of its own accord in the background would outlive the command.
   const globals = ["-c", "gc.auto=0", "-c", "maintenance.auto=false"];
   globals.push("-c", `checkout.workers=${workers}`);
   if (!repoHooks) globals.push("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false");
-  return async (context, { args, env, ...request }) =>
-    await operations.run({
+  return async (context, { args, env, ...request }) => {
+    const filters = repoHooks ? [] : await withoutFilters(git, request.cwd);
+    return await operations.run({
       ...context,
       ...request,
       phase: "WORKTREE_PREPARE",
       command: commandLine(["git", ...args]),
-      process: { kind: "argv", args: ["git", ...globals, ...args] },
+      process: { kind: "argv", args: ["git", ...globals, ...filters, ...args] },
       env: { ...gitEnvironment(await baseEnv()), ...env },
       timeoutMs,
     });
+  };
 }
 
 /** The operation of a command that succeeded; throws COMMAND_FAILED or COMMAND_TIMED_OUT for another. */

@@ -63,6 +63,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   const git = createGit({ environment: baseEnv, timeoutMs: settings.gitTimeoutMs });
   const roots = createAllowedRoots(settings.allowRoots);
   const gitOperation = createGitOperation({
+    git,
     operations,
     baseEnv,
     timeoutMs: settings.gitTimeoutMs,
