@@ -29,7 +29,8 @@ rm -f word server
   > /dev/null || exit 1
 exec 3<&0
 {
-  read -r word <&3; echo "$word" > word
+  # Whole or not at all: between the file and the word in it, an empty one was read as "remove".
+  read -r word <&3; echo "$word" > word.new && mv word.new word
   # Again and again: one that has only just been started does not listen yet.
   while :; do kill -INT "$(cat server)"; sleep 0.1; done 2> /dev/null
 } & reader=$!
