@@ -5,7 +5,13 @@ import type { Operation } from "../../model/operation.ts";
 import type { Workspace } from "../../model/workspace.ts";
 import { type OperationContext, succeeded } from "../git-operation.ts";
 import type { WorktreeDependencies } from "../realize-worktree.ts";
-import { applyRescue, canTake, type RescueContent, readRescue } from "../rescue/apply-rescue.ts";
+import {
+  applyRescue,
+  canTake,
+  isApplied,
+  type RescueContent,
+  readRescue,
+} from "../rescue/apply-rescue.ts";
 import { readRescueMessage } from "../rescue/rescue-record.ts";
 import { textOf } from "../rescue/worktree-state.ts";
 import type { CleanupTools } from "./cleanup.ts";
@@ -76,6 +82,7 @@ export async function bringBack(
   }
   if (rescue.head === "") return notApplied("its branch had no commit");
   const content = await readRescue(tools.plumbing, repository.gitCwd, rescue.commit);
+  if (!created && (await isApplied(tools.plumbing, path, content))) return { operations, warnings };
   const now = await textOf(tools.plumbing, path, ["rev-parse", "HEAD"]);
   if (rescue.branch === branchName) {
     if (now !== rescue.head) {

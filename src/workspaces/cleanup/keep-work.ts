@@ -19,6 +19,13 @@ export interface KeepTools {
   readonly runStep: RunCleanupStep;
 }
 
+export interface KeepRequest {
+  readonly workspace: Workspace;
+  readonly state: WorktreeState;
+  readonly path: string;
+  readonly gitCwd: string;
+}
+
 export interface Kept {
   /** "" when it could not be kept. */
   readonly ref: string;
@@ -31,12 +38,11 @@ export interface Kept {
 export async function keepWork(
   { store, clock, failpoints, plumbing, runStep }: KeepTools,
   context: OperationContext,
-  workspace: Workspace,
-  state: WorktreeState,
-  path: string,
-  gitCwd: string,
+  { workspace, state, path, gitCwd }: KeepRequest,
 ): Promise<Kept> {
-  const { workspaceId, rescueRef: earlier } = workspace;
+  const { workspaceId } = workspace;
+  // Of now: an attempt before this one may have written it.
+  const { rescueRef: earlier } = (await store.workspaces.get(workspaceId)) ?? workspace;
   try {
     const time = clock.now();
     const commit = await saveRescue(plumbing, { workspaceId, worktree: path, state, time });

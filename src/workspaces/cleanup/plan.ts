@@ -75,7 +75,7 @@ export function whyItStays(
   onDirty: DirtyPolicy,
   companyId = "",
 ): string | undefined {
-  if (!isThere) return undefined;
+  if (!isThere || holding === "primary") return undefined;
   if (holding === "found") return `Left "${path}": not made by this service`;
   if (holding === "shared") {
     const [own] = others.filter((other) => other.companyId === companyId);
@@ -106,7 +106,7 @@ export function planWarnings({ workspace, inspection, onDirty }: PlanQuestion): 
   const { git, baseRef } = inspection;
   const warnings = git === undefined ? [] : gitWarnings(git, baseRef ?? "its base");
   const stays = whyItStays(inspection, onDirty, workspace.companyId);
-  if (stays !== undefined && inspection.holding !== "primary") warnings.push(stays);
+  if (stays !== undefined) warnings.push(stays);
   const skipped = skipReason(inspection);
   if (skipped !== undefined && mayDeleteBranch(inspection, stays === undefined)) {
     warnings.push(skippedBranch(workspace.branchName, skipped));

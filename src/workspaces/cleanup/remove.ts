@@ -53,8 +53,9 @@ export async function removeDirectory(
       : `Removed local workspace directory ${path}`,
   });
   if (isSuccess(operation)) return { operation };
-  // As it was, for the next attempt; a part of it may be gone for good, but none that was not saved.
-  if (inspection.isThere && !(await exists(path))) await rename(remains, path).catch(() => {});
+  // Git would not let it go: it stands where it stood. What is half removed waits for the next cleanup.
+  const isRegistered = forgets && (await exists(inspection.state?.gitDir ?? ""));
+  if (isRegistered && inspection.isThere) await rename(remains, path).catch(() => {});
   return { operation, warning: operation.message };
 
   /** What an earlier attempt left half removed, its place being needed again. */

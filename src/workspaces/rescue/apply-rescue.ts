@@ -1,9 +1,20 @@
 import { randomUUID } from "node:crypto";
-import { chmod, lstat, mkdir, open, rename, rmdir, symlink, unlink } from "node:fs/promises";
+import {
+  chmod,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rmdir,
+  symlink,
+  unlink,
+} from "node:fs/promises";
 import { join } from "node:path";
 import type { Plumbing } from "../../git/plumbing.ts";
 import { readBlobs } from "./read-blobs.ts";
 import { decodePaths, type RescuedPath } from "./rescue-record.ts";
+import { saveRescue } from "./save-rescue.ts";
 import {
   bytesPath,
   parentsOf,
@@ -32,17 +43,43 @@ export async function readRescue(
 }
 
 /**
- * Whether the worktree, at the rescue's own commit, has no changes but such as the rescue has: nothing
- * is overwritten that was not saved.
+ * Whether the worktree, at the rescue's own commit, has no changes but such as the rescue has, letter
+ * by letter: those of a restore that was cut off. Nothing is overwritten that was not saved.
  */
 export async function canTake(
   tools: StateTools,
   worktree: string,
   { paths }: RescueContent,
 ): Promise<boolean> {
+  const before = await readWorktreeState(tools, worktree);
+  for (const path of before.paths.filter(isScratch)) await unlink(bytesPath(worktree, path));
   const state = await readWorktreeState(tools, worktree);
-  const rescued = new Set(paths.map(({ path }) => path));
-  return state.repositories.length === 0 && state.paths.every((path) => rescued.has(path));
+  if (state.repositories.length > 0) return false;
+  // Of the same work the same blobs would be saved.
+  const request = { workspaceId: "", worktree, state, time: 0 };
+  const now = await readRescue(tools.plumbing, worktree, await saveRescue(tools.plumbing, request));
+  const rescued = new Map(paths.map(({ path, kind, blob }) => [path, `${kind} ${blob}`]));
+  return now.paths.every(({ path, kind, blob }) => rescued.get(path) === `${kind} ${blob}`);
+}
+
+/** Whether this rescue was applied to the worktree, whatever was done there since. */
+export async function isApplied(
+  plumbing: Plumbing,
+  worktree: string,
+  { commit }: RescueContent,
+): Promise<boolean> {
+  const gitDir = await textOf(plumbing, worktree, ["rev-parse", "--absolute-git-dir"]);
+  return (await readFile(join(gitDir, APPLIED), "utf8").catch(() => "")) === commit;
+}
+
+/** In the worktree's own git directory: the rescue that was applied last. */
+const APPLIED = "workspace-runtime-restored";
+
+/** The name under which a file is written before it gets its own. */
+const SCRATCH = ".workspace-runtime-restoring-";
+
+function isScratch(path: string): boolean {
+  return path.slice(path.lastIndexOf("/") + 1).startsWith(SCRATCH);
 }
 
 /**
@@ -52,7 +89,7 @@ export async function canTake(
 export async function applyRescue(
   plumbing: Plumbing,
   worktree: string,
-  { paths, kept }: RescueContent,
+  { commit, paths, kept }: RescueContent,
 ): Promise<void> {
   const gitDir = await textOf(plumbing, worktree, ["rev-parse", "--absolute-git-dir"]);
   for (const { path, kind } of paths) if (kind === "gone") await removeFile(worktree, path);
@@ -71,6 +108,7 @@ export async function applyRescue(
   );
   await writeUnderWay(plumbing, worktree, gitDir, kept);
   await writeIndex(plumbing, worktree, gitDir, kept);
+  await write(join(gitDir, APPLIED), Buffer.from(commit));
 }
 
 async function writeEntry(
@@ -80,7 +118,7 @@ async function writeEntry(
 ): Promise<void> {
   const target = bytesPath(worktree, path);
   const parent = target.subarray(0, target.lastIndexOf("/"));
-  const scratch = Buffer.concat([parent, Buffer.from(`/.restoring-${randomUUID()}`)]);
+  const scratch = Buffer.concat([parent, Buffer.from(`/${SCRATCH}${randomUUID()}`)]);
   if (kind === "symlink") {
     const chunks: Buffer[] = [];
     for await (const chunk of content) chunks.push(chunk);

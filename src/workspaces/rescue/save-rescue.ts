@@ -191,7 +191,7 @@ export async function saveRescue(plumbing: Plumbing, request: SaveRequest): Prom
   }
 
   async function commit(tree: string, parents: readonly string[], message: string) {
-    const date = `${Math.floor(time / 1000)} +0000`;
+    const date = `@${Math.floor(time / 1000)} +0000`;
     const args = ["commit-tree", tree, ...parents.flatMap((parent) => ["-p", parent])];
     const output = await read(args, {
       input: message,

@@ -53,7 +53,7 @@ describe("restore", () => {
 
   it("answers at once with no_wait, and says FAILED and why when it fails; again finishes it", async () => {
     const { cleanup, restore, cwd, repo, workspaces, workspaceId } = await startWithWorktree({
-      provisionCommand: 'test ! -e "$PAPERCLIP_WORKSPACE_BASE_CWD/stop" || exit 4',
+      provisionCommand: 'echo >>log; test ! -e "$PAPERCLIP_WORKSPACE_BASE_CWD/stop" || exit 4',
       provisionPolicy: "ON_CREATE",
     });
     writeFileSync(join(cwd, "work"), "1");
@@ -70,9 +70,9 @@ describe("restore", () => {
     expect(await restore()).toMatchObject({
       created: false,
       provisioned: true,
-      workspace: { state: "ACTIVE" },
+      workspace: { state: "ACTIVE", warnings: [] },
     });
-    expect(git(cwd, "status", "--porcelain")).toBe("?? work");
+    expect(git(cwd, "status", "--porcelain")).toBe("?? log\n?? work");
   });
 
   it("puts no rescued work over a branch that has moved on", async () => {
