@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Clock } from "../clock.ts";
-import { invalidField, RuntimeError } from "../errors.ts";
+import { invalidField, isRuntimeError, RuntimeError } from "../errors.ts";
 import type { Failpoints } from "../failpoints.ts";
 import type { Operation, OperationStatus } from "../model/operation.ts";
 import type { Survivor } from "../model/service.ts";
@@ -71,11 +71,18 @@ export function createOperations(options: OperationsOptions): Operations {
   ): Promise<CommandOutcome> {
     const { command, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
     await insert(request, undefined, operationId);
-    await failpoints.hit("operation.row-written");
-    const end = await runner.run(operationId, request, cancelled);
-    await failpoints.hit("operation.exited");
+    let end: CommandEnd;
+    try {
+      await failpoints.hit("operation.row-written");
+      end = await runner.run(operationId, request, cancelled);
+      await failpoints.hit("operation.exited");
+    } catch (error) {
+      // A server that ends leaves the row to the next one, which finds the command.
+      if (!isRuntimeError(error, "SHUTTING_DOWN")) await giveUp(operationId, error as Error);
+      throw error;
+    }
     const failure = describeFailure(command, end, timeoutMs);
-    const operation = await update(operationId, {
+    const operation = await conclude(operationId, {
       status: statusOf(end, failure),
       message: failure ?? request.message,
       ...factsOf(end),
@@ -116,7 +123,7 @@ export function createOperations(options: OperationsOptions): Operations {
     const { isLiving, end } = await runner.resume(operationId, cancel.signal);
     const written = end.then((facts) => {
       const failure = describeFailure(command, facts, DEFAULT_TIMEOUT_MS);
-      return update(operationId, {
+      return conclude(operationId, {
         ...(isLiving
           ? { status: statusOf(facts, failure), message: failure ?? "" }
           : { status: "INTERRUPTED", message: "The server ended while this was going on" }),
@@ -177,7 +184,7 @@ export function createOperations(options: OperationsOptions): Operations {
     return {
       operation,
       finish: (outcome) =>
-        update(operation.operationId, {
+        conclude(operation.operationId, {
           ...outcome,
           message: outcome.message ?? request.message,
           endTime: clock.now(),
@@ -185,15 +192,45 @@ export function createOperations(options: OperationsOptions): Operations {
     };
   }
 
-  async function update(
-    operationId: string,
-    patch: Parameters<Store["operations"]["update"]>[1],
-  ): Promise<Operation> {
+  /** Whatever went wrong, the operation is over; the first error is the one to tell. */
+  async function giveUp(operationId: string, { message }: Error): Promise<void> {
+    const outcome = { status: "FAILED", message, endTime: clock.now() } as const;
+    await conclude(operationId, outcome).catch(() => {});
+  }
+
+  /**
+   * What has happened is true whether it can be stored or not: an outcome that finds no space, or no
+   * store, is told to the caller and written again until it stands, or the server ends.
+   */
+  async function conclude(operationId: string, patch: OperationPatch): Promise<Operation> {
+    try {
+      return await update(operationId, patch);
+    } catch (error) {
+      writeLater(operationId, patch, FIRST_RETRY_MS);
+      throw error;
+    }
+  }
+
+  function writeLater(operationId: string, patch: OperationPatch, pauseMs: number): void {
+    clock.schedule(pauseMs, () => {
+      update(operationId, patch).catch((error: unknown) => {
+        if (isRuntimeError(error, "OPERATION_NOT_FOUND")) return;
+        writeLater(operationId, patch, Math.min(2 * pauseMs, LONGEST_RETRY_MS));
+      });
+    });
+  }
+
+  async function update(operationId: string, patch: OperationPatch): Promise<Operation> {
     const operation = await store.operations.update(operationId, patch);
     if (operation === undefined) throw notFound(operationId);
     return operation;
   }
 }
+
+type OperationPatch = Parameters<Store["operations"]["update"]>[1];
+
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 5_000;
 
 function statusOf(end: CommandEnd, failure: string | undefined): OperationStatus {
   if (failure === undefined) return "SUCCEEDED";
