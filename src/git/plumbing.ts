@@ -57,10 +57,16 @@ export function createPlumbing({ environment, timeoutMs }: PlumbingSettings): Pl
       ended.reject(new RuntimeError("SPAWN_FAILED", message, { cause, metadata }));
     });
     child.once("close", (code) => ended.resolve(code));
+    const kill = () => {
+      if (child.pid !== undefined) killGroup(child.pid);
+      // What it started may have left the group, and hold the other ends.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
     let isLate = false;
     const timer = setTimeout(() => {
       isLate = true;
-      if (child.pid !== undefined) killGroup(child.pid);
+      kill();
     }, timeoutMs);
     let stderr = "";
     child.stderr.on("data", (chunk: Buffer) => {
@@ -70,7 +76,11 @@ export function createPlumbing({ environment, timeoutMs }: PlumbingSettings): Pl
     child.stdin.on("error", () => {});
     child.stdin.end(options.input ?? "");
     try {
-      const [taken, code] = await Promise.allSettled([take(child.stdout), ended.promise]);
+      const taking = take(child.stdout).catch((error: unknown) => {
+        kill();
+        throw error;
+      });
+      const [taken, code] = await Promise.allSettled([taking, ended.promise]);
       if (code.status === "rejected") throw code.reason;
       if (isLate) {
         const message = `${shown} took more than ${timeoutMs} ms in ${cwd}`;
@@ -83,7 +93,6 @@ export function createPlumbing({ environment, timeoutMs }: PlumbingSettings): Pl
       }
     } finally {
       clearTimeout(timer);
-      if (child.exitCode === null && child.pid !== undefined) killGroup(child.pid);
     }
   };
   return {
