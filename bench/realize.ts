@@ -10,12 +10,13 @@ const ROUNDS = 10;
 const REUSES = 30;
 
 /**
- * A worktree of a repository of 5,000 files, made by RealizeWorkspace and by bare `git worktree add`,
+ * A worktree of a clone of 5,000 files, made by RealizeWorkspace and by bare `git worktree add`,
  * alternating in one run; and a realize that finds it there. No provision command.
  */
 export async function measureRealize(): Promise<Record<string, number>> {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "bench-realize-")));
-  const repository = makeRepository(join(directory, "repository"));
+  const repository = join(directory, "repository");
+  git(directory, "clone", "--quiet", makeRepository(join(directory, "origin")), repository);
   const server = await startServer();
   const realize = (round: number) =>
     server.client.realizeWorkspace({
@@ -27,7 +28,7 @@ export async function measureRealize(): Promise<Record<string, number>> {
     });
   const bare = (round: number) => {
     const path = join(directory, `bare-${round}`);
-    git(repository, "worktree", "add", "-b", `bare-${round}`, path, "HEAD");
+    git(repository, "worktree", "add", "-b", `bare-${round}`, path, "origin/main");
   };
   try {
     const [ours, theirs, reuses]: [number[], number[], number[]] = [[], [], []];
