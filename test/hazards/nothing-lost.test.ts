@@ -6,6 +6,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +14,8 @@ import { describe, expect, it } from "vitest";
 import { commitFile, createRepository, git } from "../git/fixture.ts";
 import { startWithWorktree } from "../workspaces/cleanup/fixture.ts";
 import { snapshot } from "../workspaces/cleanup/worktree-snapshot.ts";
+
+const LATER = Math.floor(Date.now() / 1000) + 60;
 
 describe("hazard 31: a cleanup loses nothing", () => {
   it("of a dirty worktree: modes, symlinks, untracked and staged files come back as they were", async () => {
@@ -102,6 +105,21 @@ describe("hazard 31: a cleanup loses nothing", () => {
     expect(await cleanup()).toMatchObject({ git: { dirtyFiles: 1 } });
     await restore();
     expect(snapshot(cwd)).toEqual(before);
+  });
+
+  it("of a hidden change that no time and no size tells", async () => {
+    const { cleanup, restore, repo, cwd } = await startWithWorktree();
+    const file = join(cwd, "README.md");
+    const { mtimeMs, size } = lstatSync(file);
+    git(repo, "config", "core.trustctime", "false");
+    git(cwd, "update-index", "--skip-worktree", "README.md");
+    writeFileSync(file, "local\n");
+    utimesSync(file, mtimeMs / 1000, mtimeMs / 1000);
+    utimesSync(join(repo, ".git/worktrees/PAP-1-fix-the-login-form/index"), LATER, LATER);
+    expect(lstatSync(file).size).toBe(size);
+    expect(await cleanup()).toMatchObject({ git: { dirtyFiles: 1 } });
+    await restore();
+    expect(readFileSync(file, "utf8")).toBe("local\n");
   });
 
   it("of a repository inside, which no rescue can hold: it stays", async () => {

@@ -119,7 +119,7 @@ export async function bringBack(
       metadata: { repoRoot: repository.root, worktreePath: path, branchName, rescueRef },
     });
     try {
-      await applyRescue(tools.plumbing, path, content);
+      await applyRescue(tools, path, content);
       await tools.failpoints.hit("restore.work-applied");
       return await step.finish({ status: "SUCCEEDED" });
     } catch (cause) {

@@ -8,14 +8,18 @@ import type { Store } from "../../store/store.ts";
 import type { OperationContext } from "../git-operation.ts";
 import { rescueRef } from "../rescue/rescue-ref.ts";
 import { saveRescue } from "../rescue/save-rescue.ts";
-import { parentsOf, textOf, type WorktreeState } from "../rescue/worktree-state.ts";
+import {
+  parentsOf,
+  type StateTools,
+  textOf,
+  type WorktreeState,
+} from "../rescue/worktree-state.ts";
 import { isSuccess, type RunCleanupStep } from "./operation.ts";
 
-export interface KeepTools {
+export interface KeepTools extends StateTools {
   readonly store: Store;
   readonly clock: Clock;
   readonly failpoints: Failpoints;
-  readonly plumbing: Plumbing;
   readonly runStep: RunCleanupStep;
 }
 
@@ -36,7 +40,7 @@ export interface Kept {
 
 /** Saves a worktree's uncommitted work; what a cleanup that was cut off has saved already is kept. */
 export async function keepWork(
-  { store, clock, failpoints, plumbing, runStep }: KeepTools,
+  { store, clock, failpoints, git, plumbing, runStep }: KeepTools,
   context: OperationContext,
   { workspace, state, path, gitCwd }: KeepRequest,
 ): Promise<Kept> {
@@ -45,7 +49,10 @@ export async function keepWork(
   const { rescueRef: earlier } = (await store.workspaces.get(workspaceId)) ?? workspace;
   try {
     const time = clock.now();
-    const commit = await saveRescue(plumbing, { workspaceId, worktree: path, state, time });
+    const commit = await saveRescue(
+      { git, plumbing },
+      { workspaceId, worktree: path, state, time },
+    );
     if (earlier !== "" && (await isSame(plumbing, gitCwd, earlier, commit))) {
       return { ref: earlier, warning: keptAt(path, earlier) };
     }

@@ -9,9 +9,11 @@ import {
   rmdir,
   symlink,
   unlink,
+  utimes,
 } from "node:fs/promises";
 import { join } from "node:path";
 import type { Plumbing } from "../../git/plumbing.ts";
+import { withoutFilters } from "../../git/status.ts";
 import { readBlobs } from "./read-blobs.ts";
 import { decodePaths, type RescuedPath } from "./rescue-record.ts";
 import { saveRescue } from "./save-rescue.ts";
@@ -57,7 +59,7 @@ export async function canTake(
   if (state.repositories.length > 0) return false;
   // Of the same work the same blobs would be saved.
   const request = { workspaceId: "", worktree, state, time: 0 };
-  const now = await readRescue(tools.plumbing, worktree, await saveRescue(tools.plumbing, request));
+  const now = await readRescue(tools.plumbing, worktree, await saveRescue(tools, request));
   const rescued = new Map(paths.map(({ path, kind, blob }) => [path, `${kind} ${blob}`]));
   return now.paths.every(({ path, kind, blob }) => rescued.get(path) === `${kind} ${blob}`);
 }
@@ -87,7 +89,7 @@ function isScratch(path: string): boolean {
  * Doing it again changes nothing. Nothing is written through a symlink.
  */
 export async function applyRescue(
-  plumbing: Plumbing,
+  { git, plumbing }: StateTools,
   worktree: string,
   { commit, paths, kept }: RescueContent,
 ): Promise<void> {
@@ -107,7 +109,8 @@ export async function applyRescue(
     },
   );
   await writeUnderWay(plumbing, worktree, gitDir, kept);
-  await writeIndex(plumbing, worktree, gitDir, kept);
+  const filters = await withoutFilters(git, worktree);
+  await writeIndex(plumbing, filters, worktree, gitDir, kept);
   await write(join(gitDir, APPLIED), Buffer.from(commit));
 }
 
@@ -188,13 +191,22 @@ async function writeUnderWay(plumbing: Plumbing, worktree: string, gitDir: strin
 }
 
 /** Last: from here on git sees the state as it was. Under git's own lock. */
-async function writeIndex(plumbing: Plumbing, worktree: string, gitDir: string, kept: string) {
+async function writeIndex(
+  plumbing: Plumbing,
+  filters: readonly string[],
+  worktree: string,
+  gitDir: string,
+  kept: string,
+): Promise<void> {
   const content = await plumbing.read(worktree, ["cat-file", "blob", `${kept}:index`]);
   const lock = join(gitDir, "index.lock");
   await write(lock, content, "wx");
+  // The times in it are those of other files: an old index makes git read them all, once.
+  await utimes(lock, 1, 1);
   await rename(lock, join(gitDir, "index"));
-  // So that the first look does not read every file again; what differs makes it say 1.
-  await plumbing.read(worktree, ["update-index", "-q", "--refresh"]).catch(() => {});
+  // What differs makes it say 1.
+  const refresh = ["update-index", "-q", "--refresh", "--force-write-index"];
+  await plumbing.read(worktree, [...filters, ...refresh]).catch(() => {});
 }
 
 async function write(path: string, content: Buffer, flags = "w"): Promise<void> {

@@ -2,9 +2,9 @@ import type { Stats } from "node:fs";
 import { copyFile, lstat, mkdtemp, readdir, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Plumbing } from "../../git/plumbing.ts";
+import { withoutFilters } from "../../git/status.ts";
 import { encodePaths, type RescuedPath, rescueMessage } from "./rescue-record.ts";
-import { bytesPath, type WorktreeState } from "./worktree-state.ts";
+import { bytesPath, type StateTools, type WorktreeState } from "./worktree-state.ts";
 
 export interface SaveRequest {
   readonly workspaceId: string;
@@ -36,14 +36,17 @@ const UNDER_WAY = [
  * flagged entries), `staged` and `conflicts` (so that git keeps the blobs that the index names), `paths`
  * (see rescue-record.ts) and `git` (a merge or rebase under way).
  */
-export async function saveRescue(plumbing: Plumbing, request: SaveRequest): Promise<string> {
+export async function saveRescue(
+  { git, plumbing }: StateTools,
+  request: SaveRequest,
+): Promise<string> {
   const { worktree, state, workspaceId, time } = request;
   const directory = await mkdtemp(join(tmpdir(), "workspace-runtime-"));
   const read = (args: readonly string[], options = {}) => plumbing.read(worktree, args, options);
   const index = (name: string) => ({ GIT_INDEX_FILE: join(directory, name) });
   try {
     const paths = await readPaths();
-    await copyIndex();
+    await takeIndex();
     const staged = await writeStaged();
     const tree = await writeTree(paths, staged.staged);
     const last = await commit(await writeKeptTree(paths, staged), [], "State of the index\n");
@@ -92,7 +95,7 @@ export async function saveRescue(plumbing: Plumbing, request: SaveRequest): Prom
   }
 
   /** One file of its own, whatever the repository's way to split it or to speed it up. */
-  async function copyIndex(): Promise<void> {
+  async function takeIndex(): Promise<void> {
     const isThere = await copyFile(join(state.gitDir, "index"), join(directory, "index")).then(
       () => true,
       (error: NodeJS.ErrnoException) => {
@@ -103,7 +106,8 @@ export async function saveRescue(plumbing: Plumbing, request: SaveRequest): Prom
     const env = index("index");
     if (!isThere) await read(["read-tree", "--empty"], { env });
     const plain = ["--no-split-index", "--no-untracked-cache", "--no-fsmonitor"];
-    await read(["update-index", ...plain, "--force-write-index"], { env });
+    const filters = await withoutFilters(git, worktree);
+    await read([...filters, "update-index", ...plain, "--force-write-index"], { env });
   }
 
   /** Trees of what the index holds: what is staged, and the sides of each conflict. */

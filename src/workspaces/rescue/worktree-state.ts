@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { copyFile, lstat, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, lstat, mkdtemp, rm, utimes } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RuntimeError } from "../../errors.ts";
@@ -52,14 +52,20 @@ export async function readWorktreeState(
   await refuseStranger(worktree);
   const gitDir = await textOf(plumbing, worktree, ["rev-parse", "--absolute-git-dir"]);
   const filters = await withoutFilters(git, worktree);
-  const { output, skipped } = await withPlainIndex(plumbing, worktree, gitDir, async (env) => {
-    const args = ["--porcelain=v2", "-z", "--branch", "--untracked-files=all", "--no-renames"];
-    return await plumbing.read(
-      worktree,
-      [...filters, "status", ...args, "--ignore-submodules=none"],
-      { env },
-    );
-  });
+  const { output, skipped } = await withPlainIndex(
+    plumbing,
+    filters,
+    worktree,
+    gitDir,
+    async (env) => {
+      const args = ["--porcelain=v2", "-z", "--branch", "--untracked-files=all", "--no-renames"];
+      return await plumbing.read(
+        worktree,
+        [...filters, "status", ...args, "--ignore-submodules=none"],
+        { env },
+      );
+    },
+  );
   const parsed = parseState(output.toString("latin1"), skipped);
   const hash = createHash("sha256").update(output);
   for (const path of parsed.paths) hash.update(await timesOf(worktree, path));
@@ -93,6 +99,7 @@ async function refuseStranger(worktree: string): Promise<void> {
  */
 async function withPlainIndex(
   plumbing: Plumbing,
+  filters: readonly string[],
   worktree: string,
   gitDir: string,
   look: (env: Readonly<Record<string, string>>) => Promise<Buffer>,
@@ -111,9 +118,14 @@ async function withPlainIndex(
       ["--no-skip-worktree", skipped],
     ] as const) {
       if (paths.length === 0) continue;
+      // A change of the very second in which an entry was written shows in no time, and of a hidden
+      // entry git never looks for it: an old index makes it read all files again.
+      await utimes(env.GIT_INDEX_FILE, 1, 1);
       const input = Buffer.from(paths.map((path) => `${path}\0`).join(""), "latin1");
-      await plumbing.read(worktree, ["update-index", option, "-z", "--stdin"], { env, input });
+      const args = [...filters, "update-index", option, "-z", "--stdin"];
+      await plumbing.read(worktree, args, { env, input });
     }
+    await utimes(env.GIT_INDEX_FILE, 1, 1);
     return { output: await look(env), skipped: new Set(skipped) };
   } finally {
     await rm(directory, { recursive: true, force: true });
