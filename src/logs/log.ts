@@ -3,8 +3,8 @@ import type { GrowthWatcher } from "./growth-watcher.ts";
 import type { LogBatch } from "./log-batch.ts";
 import type { LogPosition } from "./log-position.ts";
 import type { LogState } from "./log-state.ts";
+import type { BlockReader } from "./read-ahead.ts";
 import { readBatch } from "./read-batch.ts";
-import type { ReadBuffers } from "./read-buffers.ts";
 import { type Recording, type RecordOptions, startRecording } from "./recording.ts";
 import { endPosition, type LogStart, resolveStart } from "./resolve-start.ts";
 import { type LogStreamName, type PerStream, selectStreams } from "./stream.ts";
@@ -52,7 +52,7 @@ export interface ReadOptions {
   readonly maxBytes?: number;
   readonly tellRest?: PerStream<boolean>;
   /** Default: a fresh buffer for each pull. */
-  readonly buffers?: ReadBuffers;
+  readonly reader?: BlockReader;
 }
 
 /** What a message of StreamLogs holds at most. */
@@ -105,8 +105,8 @@ export function createLog(
       state.wake();
     },
     read: (position, options = {}) => {
-      const { streams, maxBytes = BATCH_BYTES, tellRest = TELL_BOTH, buffers } = options;
-      return readBatch(state, position, selectStreams(streams), maxBytes, tellRest, buffers);
+      const { streams, maxBytes = BATCH_BYTES, tellRest = TELL_BOTH, reader } = options;
+      return readBatch(state, position, selectStreams(streams), maxBytes, tellRest, reader);
     },
     position: (start, streams) => resolveStart(state, start, selectStreams(streams)),
     async end() {

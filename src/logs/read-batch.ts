@@ -1,11 +1,10 @@
-import type { FileHandle } from "node:fs/promises";
 import { cutChunks, nextRecord, type ReadRange } from "./cut-chunks.ts";
 import type { LogBatch } from "./log-batch.ts";
 import { cursorExpired, encodeCursor, type LogPosition } from "./log-position.ts";
 import type { LogState } from "./log-state.ts";
 import { planRead, type Segment } from "./plan-read.ts";
-import { onceOnly, type ReadBuffers } from "./read-buffers.ts";
-import { LOG_STREAMS, type PerStream, type StreamIndex } from "./stream.ts";
+import { type BlockReader, type ReadBlock, readOnce } from "./read-ahead.ts";
+import { LOG_STREAMS, type PerStream, STREAM_INDEXES, type StreamIndex } from "./stream.ts";
 
 /**
  * One pull: a gap, or chunks of at most `maxBytes`, or nothing if the position is at the end.
@@ -17,7 +16,7 @@ export async function readBatch(
   streams: readonly StreamIndex[],
   maxBytes: number,
   tellRest: PerStream<boolean>,
-  buffers: ReadBuffers = onceOnly,
+  reader: BlockReader = readOnce,
 ): Promise<LogBatch> {
   for (;;) {
     if (
@@ -31,7 +30,7 @@ export async function readBatch(
 
     const { generation } = state;
     const segments = await planRead(state, position, streams, maxBytes);
-    const read = await readRanges(state, position, segments, buffers);
+    const read = await readRanges(state, position, segments, reader);
     // Cut or trimmed while we read it: these bytes may be zeros of a hole. Look at it anew.
     if (read.ranges === undefined || state.generation !== generation) {
       read.release();
@@ -106,30 +105,36 @@ function replace(pair: PerStream<number>, stream: StreamIndex, value: number): P
   return stream === 0 ? [value, pair[1]] : [pair[0], value];
 }
 
-/** One buffer for both streams; chunks are views of it. */
+/** Chunks are views of what is read here. */
 async function readRanges(
   state: LogState,
   position: LogPosition,
   segments: readonly Segment[],
-  buffers: ReadBuffers,
+  reader: BlockReader,
 ): Promise<{ ranges: PerStream<ReadRange> | undefined; release: () => void }> {
   const end: [number, number] = [...position.offsets];
   for (const segment of segments) end[segment.stream] = segment.end;
-  const stdoutBytes = end[0] - position.offsets[0];
-  const stderrBytes = end[1] - position.offsets[1];
-  const { buffer, release } = buffers.take(stdoutBytes + stderrBytes);
-  const stdout = { start: position.offsets[0], bytes: buffer.subarray(0, stdoutBytes) };
-  const stderr = { start: position.offsets[1], bytes: buffer.subarray(stdoutBytes) };
-  const whole =
-    (await readWhole(state.outputs[0], stdout)) && (await readWhole(state.outputs[1], stderr));
-  return { ranges: whole ? [stdout, stderr] : undefined, release };
+  const { generation } = state;
+  const blocks: ReadBlock[] = [];
+  const release = () => {
+    for (const block of blocks) block.release();
+  };
+  const ranges: ReadRange[] = [];
+  for (const stream of STREAM_INDEXES) {
+    const start = position.offsets[stream];
+    const length = end[stream] - start;
+    const available = Math.max(length, state.known.offsets[stream] - start);
+    const handle = state.outputs[stream];
+    const block =
+      length === 0
+        ? NOTHING
+        : await reader.read({ handle, stream, generation, start, length, available });
+    if (block === undefined) return { ranges: undefined, release };
+    blocks.push(block);
+    ranges.push({ start, bytes: block.bytes });
+  }
+  const [stdout, stderr] = ranges as [ReadRange, ReadRange];
+  return { ranges: [stdout, stderr], release };
 }
 
-async function readWhole(handle: FileHandle, { start, bytes }: ReadRange): Promise<boolean> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, start + done);
-    if (bytesRead === 0) return false;
-    done += bytesRead;
-  }
-  return true;
-}
+const NOTHING: ReadBlock = { bytes: Buffer.alloc(0), release: () => {} };
