@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Failpoints } from "../failpoints.ts";
 import { createGit } from "../git/git.ts";
+import { createRepositoryFinder } from "../git/repository-finder.ts";
 import { leaseWorkspace } from "../leases/leases.ts";
 import type { RunCall, RunCalls } from "../leases/run-calls.ts";
 import type { Logger } from "../logger.ts";
@@ -73,6 +74,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
     ...{ store, clock, failpoints, git, gitOperation, operations, roots, baseEnv, settings },
     repositories: createKeyedLock(),
   };
+  const finder = createRepositoryFinder(git);
   const locations = createKeyedLock();
   const realizations = createJoinedCalls<Realization>();
 
@@ -107,7 +109,7 @@ export function createWorkspaces(options: WorkspacesOptions): Workspaces {
   ): Promise<RealizeResult> {
     let workspaceId = request.workspaceId;
     try {
-      const place = await findPlace(tools, request);
+      const place = await findPlace({ store, roots, finder }, request);
       workspaceId = place.stored?.workspaceId ?? request.workspaceId;
       // Before anything is touched where others may be at work; a new workspace has nobody yet.
       let lease = place.stored && (await claim(place.stored, request, call));

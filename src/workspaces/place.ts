@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { v7 as uuidv7 } from "uuid";
 import { invalidField, RuntimeError } from "../errors.ts";
-import type { Git } from "../git/git.ts";
-import { findRepository, type Repository } from "../git/repository.ts";
+import type { Repository } from "../git/repository.ts";
+import type { RepositoryFinder } from "../git/repository-finder.ts";
 import type { Workspace } from "../model/workspace.ts";
 import type { Store } from "../store/store.ts";
 import type { AllowedRoots } from "./allowed-roots.ts";
@@ -27,7 +27,7 @@ export interface Place {
 
 export interface PlaceDependencies {
   readonly store: Store;
-  readonly git: Git;
+  readonly finder: RepositoryFinder;
   readonly roots: AllowedRoots;
 }
 
@@ -85,12 +85,12 @@ async function placeOfPrimary(
 }
 
 async function placeOfWorktree(
-  { store, git }: PlaceDependencies,
+  { store, finder }: PlaceDependencies,
   request: RealizeRequest,
   wanted: Wanted,
   named: Workspace | undefined,
 ): Promise<Place> {
-  const repository = await findRepository(git, wanted.baseCwd);
+  const repository = await finder.find(wanted.baseCwd);
   if ("refusal" in repository) {
     const message = `"${wanted.baseCwd}" is in no git repository that can be used: ${repository.refusal}`;
     throw new RuntimeError("NOT_A_GIT_REPOSITORY", message, { metadata: { path: wanted.baseCwd } });
