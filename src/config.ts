@@ -97,7 +97,10 @@ export const settings: readonly Setting[] = [
     flag: "stop-services-on-exit",
     description: "stop the services when the server is asked to end",
   },
-  { flag: "no-repo-hooks", description: "run no hooks of repositories when making worktrees" },
+  {
+    flag: "no-repo-hooks",
+    description: "run no hooks and filters of repositories when making worktrees",
+  },
   { flag: "insecure-listen", description: "allow a non-loopback address without TLS" },
   { flag: "tls-cert", argument: "FILE", description: "PEM certificate chain" },
   { flag: "tls-key", argument: "FILE", description: "PEM private key" },
