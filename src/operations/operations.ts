@@ -2,6 +2,9 @@ import type { RuntimeError } from "../errors.ts";
 import type { JsonValue, Operation, OperationPhase, OperationStatus } from "../model/operation.ts";
 import type { Page, PageRequest } from "../model/page.ts";
 import type { Actor } from "../model/workspace.ts";
+import type { OperationFilter } from "../store/operations.ts";
+
+export type { OperationFilter } from "../store/operations.ts";
 
 /** Recorded commands: the row is written before the command runs, its outcome after. */
 export interface Operations {
@@ -82,13 +85,4 @@ export interface OngoingOperation {
     readonly serviceIds?: readonly string[];
     readonly metadata?: { readonly [key: string]: JsonValue };
   }): Promise<Operation>;
-}
-
-/** Fields AND, values of one field OR; an empty field does not filter. */
-export interface OperationFilter {
-  readonly companyId: string;
-  readonly workspaceIds: readonly string[];
-  /** Also matches the operations of the run's workspaces that name no run. */
-  readonly runIds: readonly string[];
-  readonly statuses: readonly OperationStatus[];
 }

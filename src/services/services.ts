@@ -2,15 +2,14 @@ import type { ServiceFailure } from "../errors.ts";
 import type { Lease } from "../model/lease.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Page, PageRequest } from "../model/page.ts";
-import type {
-  Provider,
-  Service,
-  ServiceState,
-  StateReason,
-  StopReceipt,
-} from "../model/service.ts";
-import type { ScopeType, ServiceSpec } from "../model/service-spec.ts";
+import type { Service, StateReason, StopReceipt } from "../model/service.ts";
+import type { ServiceSpec } from "../model/service-spec.ts";
 import type { Actor, AgentRef, IssueRef, Workspace } from "../model/workspace.ts";
+import type { LeaseFilter } from "../store/leases.ts";
+import type { ServiceFilter } from "../store/services.ts";
+
+export type { LeaseFilter } from "../store/leases.ts";
+export type { ServiceFilter } from "../store/services.ts";
 
 /**
  * The services of all workspaces. A call whose `signal` aborts is answered at once with the
@@ -81,14 +80,6 @@ export interface EnsuredService {
   readonly reused: boolean;
 }
 
-/** Fields AND, values of one field OR; an empty field does not filter. */
-export interface LeaseFilter {
-  readonly companyId: string;
-  readonly runIds: readonly string[];
-  readonly serviceIds: readonly string[];
-  readonly workspaceIds: readonly string[];
-}
-
 /** Whose services a control call is about. */
 export type ControlTarget =
   | { readonly kind: "service"; readonly serviceId: string }
@@ -133,21 +124,4 @@ export interface ControlResult {
 export interface ReleaseResult {
   readonly released: readonly Service[];
   readonly stopped: readonly StopReceipt[];
-}
-
-/** Fields AND, values of one field OR; an empty field does not filter. */
-export interface ServiceFilter {
-  readonly companyId: string;
-  readonly projectId: string;
-  readonly projectWorkspaceIds: readonly string[];
-  readonly workspaceIds: readonly string[];
-  readonly issueIds: readonly string[];
-  /** Services that the run leases or started. */
-  readonly runIds: readonly string[];
-  readonly serviceNames: readonly string[];
-  readonly scopeTypes: readonly ScopeType[];
-  readonly providers: readonly Provider[];
-  readonly states: readonly ServiceState[];
-  /** One row per identity, the newest; applied before `states`. */
-  readonly current: boolean;
 }

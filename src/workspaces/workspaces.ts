@@ -14,6 +14,7 @@ import type {
   WorkspaceState,
   WorkspaceStrategy,
 } from "../model/workspace.ts";
+import type { WorkspaceFilter } from "../store/workspaces.ts";
 import type {
   CleanupRequest,
   CleanupResult,
@@ -22,6 +23,8 @@ import type {
 } from "./cleanup/cleanup-call.ts";
 import type { DeleteRescueRequest } from "./rescue/delete-rescue.ts";
 import type { Rescue, RescueFilter } from "./rescue/rescue.ts";
+
+export type { WorkspaceFilter } from "../store/workspaces.ts";
 
 /** Where tasks work. An aborted `signal` answers the caller; what was begun goes on. */
 export interface Workspaces {
@@ -154,14 +157,4 @@ export interface RealizeResult {
   readonly previousState?: WorkspaceState;
   /** Present when the request names a run. */
   readonly lease?: Lease;
-}
-
-/** Fields AND, values of one field OR; an empty field does not filter. */
-export interface WorkspaceFilter {
-  readonly companyId: string;
-  readonly projectId: string;
-  readonly projectWorkspaceIds: readonly string[];
-  readonly issueIds: readonly string[];
-  readonly states: readonly WorkspaceState[];
-  readonly labels: Readonly<Record<string, string>>;
 }
