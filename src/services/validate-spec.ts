@@ -84,8 +84,10 @@ function violationsOf(spec: ServiceSpec, path: string): FieldViolation[] {
   if (spec.stop?.signal && !STOP_SIGNALS.includes(spec.stop.signal)) {
     refuse("stop.signal", `must be one of ${STOP_SIGNALS.join(", ")}`);
   }
-  if (spec.readiness !== undefined)
-    found.push(...probeMistakes(spec.readiness, `${path}.readiness`));
+  for (const field of ["readiness", "liveness"] as const) {
+    const probe = spec[field];
+    if (probe !== undefined) found.push(...probeMistakes(probe, `${path}.${field}`));
+  }
   return found;
 }
 
@@ -161,10 +163,10 @@ function probeMistakes(probe: Probe, path: string): FieldViolation[] {
 function refuseUnbuilt(spec: ServiceSpec, path: string): void {
   const kind = spec.readiness?.check?.kind;
   const live = spec.liveness?.check?.kind;
-  const http = spec.readiness?.check?.kind === "http" ? spec.readiness.check : undefined;
   const asked: [string, boolean][] = [
     [`readiness.${kind}`, kind === "exec" || kind === "log" || kind === "grpc"],
-    ["readiness.http.expect_json", Object.keys(http?.expectJson ?? {}).length > 0],
+    ["readiness.http.expect_json", expectsJson(spec.readiness)],
+    ["liveness.http.expect_json", expectsJson(spec.liveness)],
     [`liveness.${live}`, live === "exec" || live === "log" || live === "grpc"],
     ["depends_on", (spec.dependsOn ?? []).length > 0],
     ["limits", spec.limits !== undefined],
@@ -180,4 +182,8 @@ function refuseUnbuilt(spec: ServiceSpec, path: string): void {
       );
     }
   }
+}
+
+function expectsJson(probe: Probe | undefined): boolean {
+  return probe?.check?.kind === "http" && Object.keys(probe.check.expectJson ?? {}).length > 0;
 }
