@@ -1,20 +1,20 @@
-import type { Clock } from "../clock.ts";
-import type { Log } from "../logs/log.ts";
 import type { Service, ServiceExit, StopReceipt } from "../model/service.ts";
 import type { Instance } from "../supervisor/instance.ts";
-import type { StopOutcome } from "../supervisor/stop.ts";
-import { exitedEarly, failureOf, failureOfError, notReady, type StartOutcome } from "./failure.ts";
+import { endTree, NOTHING_TO_STOP, receiptOf } from "./end-tree.ts";
+import { failureOf, failureOfError, type StartOutcome } from "./failure.ts";
 import { createHealthCheck } from "./health-check.ts";
 import { type Identity, identityOf } from "./identity.ts";
 import type { Launch } from "./launch.ts";
-import { exitOf, lifeOf, rowOf, survivorsText } from "./life-row.ts";
+import { lifeOf, rowOf, survivorsText } from "./life-row.ts";
 import { watchLiveness } from "./liveness.ts";
-import { outputTail } from "./output-tail.ts";
 import type { Attempt } from "./readiness/attempt.ts";
-import { awaitReady, type PortOwner } from "./readiness/await-ready.ts";
-import { backoffMs, resetAfterMs, restartRules } from "./restart-policy.ts";
+import { backoffMs, restartRules } from "./restart-policy.ts";
 import type { ServiceRecorder, StopCondition } from "./service-recorder.ts";
-import { newStartAttempt } from "./start-attempt.ts";
+import {
+  type AttemptContext,
+  type AttemptDependencies,
+  createStartAttempt,
+} from "./start-attempt.ts";
 import {
   comesBack,
   type Effect,
@@ -63,23 +63,14 @@ export interface StopOptions {
   readonly condition?: StopCondition;
 }
 
-export interface LifeDependencies {
-  readonly clock: Clock;
-  readonly openLog: () => Promise<Log>;
+export interface LifeDependencies extends AttemptDependencies {
   /** Writes this service's row. */
   readonly recorder: ServiceRecorder;
-  /** Starts the instance that the row names. */
-  readonly start: (row: Service, launch: Launch) => Promise<Instance>;
-  readonly ownerOf: (port: number, instance: Instance) => Promise<PortOwner>;
-  readonly waiting: { count: number };
   /** Called once, after the row says that it is over. */
   readonly onOver: (life: ServiceLife) => void;
 }
 
 const DEFAULT_GRACE_MS = 10_000;
-/** How long an early exit waits for its last words, and for its row to be settled, before it is told. */
-const LAST_WORDS_MS = 30;
-const SETTLED_SOON_MS = 50;
 
 export function createLife(deps: LifeDependencies, stored: Service): ServiceLife {
   const { clock, recorder } = deps;
@@ -88,13 +79,27 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
   let life = lifeOf(stored);
   let queue: Promise<unknown> = Promise.resolve();
   let launch: Launch | undefined;
-  let attempt = newStartAttempt();
   let ending: Promise<StopReceipt> | undefined;
   let graceMs = spec.stop?.graceMs ?? DEFAULT_GRACE_MS;
   let cancelBackoff: (() => void) | undefined;
   const inserted = Promise.withResolvers<void>();
   const over = Promise.withResolvers<void>();
   const health = createHealthCheck(clock, () => launch?.target ?? { kind: "alive" });
+  const context: AttemptContext = {
+    ...deps,
+    row: () => row,
+    launch: () => launch,
+    keepLaunch(made) {
+      launch = made;
+    },
+    tell,
+    onReady() {
+      health.seen();
+      beginLiveness();
+    },
+    over: over.promise,
+  };
+  let attempt = createStartAttempt(context);
 
   const self: ServiceLife = {
     serviceId: stored.serviceId,
@@ -107,30 +112,29 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
       if (life.state === "STOPPING") await ending?.catch(() => {});
       if (life.state === "BACKOFF") await tell({ type: "backoff-over" });
       // What its last attempt came to stands for one that is over; only of one that ran there is none.
-      if (isOver(life.state) && attempt.failure === undefined) {
+      if (isOver(life.state) && attempt.failure() === undefined) {
         return { ok: false, failure: failureOf(row, "SERVICE_STOPPED", "does not run any more") };
       }
-      return attempt.outcome.promise;
+      return attempt.outcome;
     },
     async launch(insert, prepare) {
       try {
         row = await insert();
       } catch (error) {
         life = { ...life, state: "FAILED" };
-        attempt.failure = failureOfError(row, error);
+        attempt.fail(failureOfError(row, error));
         inserted.reject(error);
         perform("settle");
         throw error;
       }
-      attempt.instance = spawned(prepare);
+      attempt.spawn(prepare);
       inserted.resolve();
     },
     resume(instance, known) {
       inserted.resolve();
       launch = known;
-      attempt.instance = Promise.resolve(instance);
-      if (instance !== undefined) watch(instance);
-      if (life.state !== "STARTING") attempt.outcome.resolve({ ok: true });
+      attempt.resume(instance);
+      if (life.state !== "STARTING") attempt.wasReady();
       if (life.state === "STARTING") perform("probe");
       if (life.state === "STOPPING") perform("end-tree");
       if (life.state === "BACKOFF") perform("await-backoff");
@@ -138,7 +142,7 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
     },
     bury(exit, message) {
       inserted.resolve();
-      if (life.state === "STARTING") attempt.failure = failureOf(row, "SERVICE_STOPPED", message);
+      if (life.state === "STARTING") attempt.fail(failureOf(row, "SERVICE_STOPPED", message));
       if (life.state === "STOPPING") perform("end-tree");
       else if (life.state === "BACKOFF") void tell({ type: "stop", reason: "STOP_REQUESTED" });
       else if (exit !== undefined) void tell({ type: "exited", exit, stable: false }, GONE);
@@ -190,120 +194,34 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
     switch (effect) {
       case "spawn":
         cancelBackoff?.();
-        attempt = newStartAttempt();
-        attempt.instance = spawned(async () => launch as Launch);
+        attempt = createStartAttempt(context);
+        attempt.spawn(async () => launch as Launch);
         break;
       case "probe":
-        void probe();
+        attempt.probe();
         break;
       case "end-tree":
-        attempt.probing.abort();
-        ending = endTree();
+        attempt.stopProbing();
+        ending = endInstance();
         ending.catch(() => {});
         break;
       case "await-backoff":
-        void Promise.resolve(attempt.lastWords).then(() => fail(attempt));
+        attempt.fail();
         cancelBackoff = clock.schedule(backoffMs(spec.restart, life.restarts), () => {
           void tell({ type: "backoff-over" }).catch(() => {});
         });
         break;
-      case "settle": {
+      case "settle":
         cancelBackoff?.();
-        const last = attempt;
-        void Promise.resolve(last.lastWords).then(() => fail(last));
+        attempt.fail();
         over.resolve();
         deps.onOver(self);
         break;
-      }
-    }
-  }
-
-  async function spawned(prepare: () => Promise<Launch>): Promise<Instance | undefined> {
-    const current = attempt;
-    try {
-      launch = await prepare();
-      if (life.state !== "STARTING") return undefined;
-      const instance = await deps.start(row, launch);
-      const { pid } = instance;
-      await tell({ type: "spawned" }, { providerRef: String(pid), startTime: clock.now() });
-      watch(instance);
-      return instance;
-    } catch (error) {
-      current.failure = failureOfError(row, error);
-      void tell({ type: "spawn-failed", message: current.failure.message });
-      return undefined;
-    }
-  }
-
-  function watch(instance: Instance): void {
-    const current = attempt;
-    void instance.exited.then(async (ended) => {
-      current.probing.abort();
-      const early = life.state === "STARTING";
-      const exit = exitOf(ended, early);
-      if (early) current.lastWords = hearLastWords(instance, exit);
-      const ran = ended.exitTime - (row.readyTime ?? ended.exitTime);
-      const stable = ran >= resetAfterMs(spec.restart);
-      await tell({ type: "exited", exit, stable }, { exit, ...GONE });
-      if (!early) return;
-      await current.lastWords;
-      await within(SETTLED_SOON_MS, over.promise);
-      fail(current);
-    });
-
-    async function hearLastWords(from: Instance, exit: ServiceExit): Promise<void> {
-      await within(LAST_WORDS_MS, from.drained);
-      current.failure = exitedEarly(row, exit, await outputTail(deps.openLog));
-    }
-  }
-
-  /** Told once; an attempt that came up has told its callers so before. */
-  function fail(failed: typeof attempt): void {
-    const stopped = failureOf(row, "SERVICE_STOPPED", "was stopped before it was ready");
-    failed.outcome.resolve({ ok: false, failure: failed.failure ?? stopped });
-  }
-
-  async function probe(): Promise<void> {
-    const current = attempt;
-    const begun = clock.monotonic();
-    deps.waiting.count += 1;
-    try {
-      const instance = await current.instance;
-      if (instance === undefined) return;
-      const result = await awaitReady({
-        target: launch?.target ?? { kind: "alive" },
-        probe: spec.readiness,
-        clock,
-        ownerOf: (port) => deps.ownerOf(port, instance),
-        waiting: () => deps.waiting.count,
-        signal: current.probing.signal,
-      });
-      if (result.ready) {
-        health.seen();
-        await tell({ type: "ready" }, { readyTime: clock.now() });
-        if (life.state !== "RUNNING") return;
-        current.outcome.resolve({ ok: true });
-        beginLiveness();
-        return;
-      }
-      const diagnosis = {
-        reason: result.reason,
-        lastProbeError: result.error,
-        outputTail: await outputTail(deps.openLog),
-      };
-      current.failure = notReady(row, diagnosis, clock.monotonic() - begun);
-      await tell({ type: "not-ready", message: current.failure.message }, { diagnosis });
-    } catch (error) {
-      if (current.probing.signal.aborted) return;
-      current.failure = failureOfError(row, error);
-      await tell({ type: "not-ready", message: current.failure.message });
-    } finally {
-      deps.waiting.count -= 1;
     }
   }
 
   function beginLiveness(): void {
-    const { signal } = attempt.probing;
+    const { signal } = attempt;
     if (spec.liveness === undefined || launch?.liveness === undefined || signal.aborted) return;
     const onChange = (found: "HEALTHY" | "UNHEALTHY", error: string) => {
       tellHealth(found, error);
@@ -326,34 +244,19 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
     const waited = life.state === "BACKOFF";
     const told = await tell(event, {}, options.condition);
     // Nothing lived while it waited for its restart.
-    if (told && waited) return { serviceId: row.serviceId, ...factsOf(NOTHING_TO_STOP) };
+    if (told && waited) return receiptOf(row, NOTHING_TO_STOP);
     return told ? ending : undefined;
   }
 
-  async function endTree(): Promise<StopReceipt> {
-    const instance = await attempt.instance;
-    const outcome =
-      instance === undefined
-        ? NOTHING_TO_STOP
-        : await instance.stop({
-            signal: spec.stop?.signal || "SIGTERM",
-            graceMs,
-            ports: Object.values(row.ports),
-          });
-    // Its exit first, so that the last row of an instance has both.
-    if (outcome.proven) await instance?.exited;
+  async function endInstance(): Promise<StopReceipt> {
+    const outcome = await endTree(await attempt.instance(), row, graceMs);
     const { exit } = row;
     const message = outcome.proven ? life.message : survivorsText(outcome);
     await tell(
       { type: "ended", proven: outcome.proven, message },
       outcome.proven ? { stopTime: clock.now(), ...GONE } : {},
     );
-    const last = exit ?? row.exit;
-    return {
-      serviceId: row.serviceId,
-      ...factsOf(outcome),
-      ...(last === undefined ? {} : { exit: last }),
-    };
+    return receiptOf(row, outcome, exit ?? row.exit);
   }
 
   /** Without what it was started with it cannot be started again. */
@@ -363,27 +266,3 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
 }
 
 const GONE = { providerRef: "" };
-
-const NOTHING_TO_STOP: StopOutcome = {
-  proven: true,
-  proof: "SCAN",
-  signals: [],
-  escalated: false,
-  processesEnded: 0,
-  survivors: [],
-  durationMs: 0,
-  portsFree: true,
-};
-
-function factsOf({ proven: _, ...facts }: StopOutcome): Omit<StopOutcome, "proven"> {
-  return facts;
-}
-
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const bound = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, bound]);
-  clearTimeout(timer);
-}

@@ -1,24 +1,180 @@
+import type { Clock } from "../clock.ts";
 import type { ServiceFailure } from "../errors.ts";
+import type { Log } from "../logs/log.ts";
+import type { Service, ServiceExit } from "../model/service.ts";
 import type { Instance } from "../supervisor/instance.ts";
-import type { StartOutcome } from "./failure.ts";
+import { exitedEarly, failureOf, failureOfError, notReady, type StartOutcome } from "./failure.ts";
+import type { Launch } from "./launch.ts";
+import { exitOf } from "./life-row.ts";
+import { outputTail } from "./output-tail.ts";
+import { awaitReady, type PortOwner } from "./readiness/await-ready.ts";
+import { resetAfterMs } from "./restart-policy.ts";
+import type { LifeEvent } from "./state.ts";
 
-/** One try to bring a service up: the first, or one of its restarts. */
+/** One instance of a service, from the wish for its process to that process's end. */
 export interface StartAttempt {
   /** Ready, or why not: told once, to everybody who waits for this try. */
-  readonly outcome: PromiseWithResolvers<StartOutcome>;
-  /** Aborts when there is nothing left to probe. */
-  readonly probing: AbortController;
+  readonly outcome: Promise<StartOutcome>;
+  /** Aborts when there is nothing left to ask. */
+  readonly signal: AbortSignal;
   /** Its process; undefined when there is none. */
-  instance: Promise<Instance | undefined>;
-  failure?: ServiceFailure;
-  /** Of an early exit: its output is still being read, and belongs into what is told. */
-  lastWords?: Promise<void>;
+  instance(): Promise<Instance | undefined>;
+  /** Why it did not come up, once that is known. */
+  failure(): ServiceFailure | undefined;
+  /** Starts its process with what `prepare` makes. Once. */
+  spawn(prepare: () => Promise<Launch>): void;
+  /** Goes on with the process of an earlier server, or with none. Once, instead of `spawn`. */
+  resume(instance: Instance | undefined): void;
+  /** Asks until it is ready, or never will be. */
+  probe(): void;
+  stopProbing(): void;
+  /** It came up in an earlier server's time. */
+  wasReady(): void;
+  /** It will not come up: tells why, after its last words. */
+  fail(reason?: ServiceFailure): void;
 }
 
-export function newStartAttempt(): StartAttempt {
+/** What an attempt knows of its service, and whom it tells. */
+export interface AttemptContext extends AttemptDependencies {
+  row(): Service;
+  launch(): Launch | undefined;
+  keepLaunch(launch: Launch): void;
+  /** Stores and acts upon an event; resolves once that is done. */
+  tell(event: LifeEvent, facts?: Partial<Service>): Promise<unknown>;
+  /** The row says RUNNING. */
+  onReady(): void;
+  readonly over: Promise<void>;
+}
+
+export interface AttemptDependencies {
+  readonly clock: Clock;
+  readonly openLog: () => Promise<Log>;
+  /** Starts the instance that the row names. */
+  readonly start: (row: Service, launch: Launch) => Promise<Instance>;
+  readonly ownerOf: (port: number, instance: Instance) => Promise<PortOwner>;
+  readonly waiting: { count: number };
+}
+
+/** How long an early exit waits for its last words, and for its row to be settled, before it is told. */
+const LAST_WORDS_MS = 30;
+const SETTLED_SOON_MS = 50;
+
+export function createStartAttempt(context: AttemptContext): StartAttempt {
+  const { clock, openLog, row, tell } = context;
+  const outcome = Promise.withResolvers<StartOutcome>();
+  const probing = new AbortController();
+  let instance: Promise<Instance | undefined> = Promise.resolve(undefined);
+  let failure: ServiceFailure | undefined;
+  /** Of an early exit: its output is still being read, and belongs into what is told. */
+  let lastWords: Promise<void> | undefined;
+
   return {
-    outcome: Promise.withResolvers<StartOutcome>(),
-    probing: new AbortController(),
-    instance: Promise.resolve(undefined),
+    outcome: outcome.promise,
+    signal: probing.signal,
+    instance: () => instance,
+    failure: () => failure,
+    spawn(prepare) {
+      instance = spawned(prepare);
+    },
+    resume(found) {
+      instance = Promise.resolve(found);
+      if (found !== undefined) watch(found);
+    },
+    probe: () => void probe(),
+    stopProbing: () => probing.abort(),
+    wasReady: () => outcome.resolve({ ok: true }),
+    fail(reason) {
+      failure ??= reason;
+      void Promise.resolve(lastWords).then(tellFailure);
+    },
   };
+
+  async function spawned(prepare: () => Promise<Launch>): Promise<Instance | undefined> {
+    try {
+      const launch = await prepare();
+      context.keepLaunch(launch);
+      if (row().state !== "STARTING") return undefined;
+      const started = await context.start(row(), launch);
+      await tell({ type: "spawned" }, { providerRef: String(started.pid), startTime: clock.now() });
+      watch(started);
+      return started;
+    } catch (error) {
+      failure = failureOfError(row(), error);
+      void tell({ type: "spawn-failed", message: failure.message });
+      return undefined;
+    }
+  }
+
+  function watch(started: Instance): void {
+    void started.exited.then(async (ended) => {
+      probing.abort();
+      const early = row().state === "STARTING";
+      const exit = exitOf(ended, early);
+      if (early) lastWords = hearLastWords(started, exit);
+      const ran = ended.exitTime - (row().readyTime ?? ended.exitTime);
+      const stable = ran >= resetAfterMs(row().spec.restart);
+      await tell({ type: "exited", exit, stable }, { exit, providerRef: "" });
+      if (!early) return;
+      await lastWords;
+      await within(SETTLED_SOON_MS, context.over);
+      tellFailure();
+    });
+  }
+
+  async function hearLastWords(from: Instance, exit: ServiceExit): Promise<void> {
+    await within(LAST_WORDS_MS, from.drained);
+    failure = exitedEarly(row(), exit, await outputTail(openLog));
+  }
+
+  /** One that came up has told its callers so before. */
+  function tellFailure(): void {
+    const stopped = failureOf(row(), "SERVICE_STOPPED", "was stopped before it was ready");
+    outcome.resolve({ ok: false, failure: failure ?? stopped });
+  }
+
+  async function probe(): Promise<void> {
+    const begun = clock.monotonic();
+    context.waiting.count += 1;
+    try {
+      const asked = await instance;
+      if (asked === undefined) return;
+      const result = await awaitReady({
+        target: context.launch()?.target ?? { kind: "alive" },
+        probe: row().spec.readiness,
+        clock,
+        ownerOf: (port) => context.ownerOf(port, asked),
+        waiting: () => context.waiting.count,
+        signal: probing.signal,
+      });
+      if (result.ready) {
+        await tell({ type: "ready" }, { readyTime: clock.now() });
+        if (row().state !== "RUNNING") return;
+        outcome.resolve({ ok: true });
+        context.onReady();
+        return;
+      }
+      const diagnosis = {
+        reason: result.reason,
+        lastProbeError: result.error,
+        outputTail: await outputTail(openLog),
+      };
+      failure = notReady(row(), diagnosis, clock.monotonic() - begun);
+      await tell({ type: "not-ready", message: failure.message }, { diagnosis });
+    } catch (error) {
+      if (probing.signal.aborted) return;
+      failure = failureOfError(row(), error);
+      await tell({ type: "not-ready", message: failure.message });
+    } finally {
+      context.waiting.count -= 1;
+    }
+  }
+}
+
+async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const bound = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, bound]);
+  clearTimeout(timer);
 }
