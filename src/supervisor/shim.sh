@@ -91,12 +91,14 @@ put() {
   done
 }
 
-# keep STREAM: appends descriptor 3 to the stream's log until the end of file. Whatever stops the writing (no space,
-# quota, a file too large, a killed cat), the service's output goes on being read.
+# keep STREAM [AFTER_KILL]: appends descriptor 3 to the stream's log until the end of file. Whatever stops the writing (no
+# space, quota, a file too large, a killed cat), the service's output goes on being read. AFTER_KILL: in place of a keeper
+# that was killed; its cat may have died with what it had just read, and on a busy machine it reads on its way out.
 keep() {
   trap '' HUP INT QUIT TERM PIPE XFSZ       # XFSZ ignored makes "file too large" an error like the others
   log=$WORKSPACE_RUNTIME_LOGS/$1.log
   lost=0
+  [ -z "$2" ] || note_gap
   while cat <&3 >>"$log"; ended=$?; [ "$ended" -ne 0 ]; do
     [ "$ended" -gt 128 ] || drop            # a killed cat says nothing against the disk
     until note_gap || [ "$ended" -eq 0 ]; do drop; done
@@ -142,8 +144,8 @@ finish() {
   wait "$1" && return
   while read_elsewhere "$3"; do sleep 1; done
   case $3 in
-    5) ( exec 3<&5 5<&- 6<&-; keep "$2" ) ;;
-    6) ( exec 3<&6 5<&- 6<&-; keep "$2" ) ;;
+    5) ( exec 3<&5 5<&- 6<&-; keep "$2" after_kill ) ;;
+    6) ( exec 3<&6 5<&- 6<&-; keep "$2" after_kill ) ;;
   esac
 }
 
@@ -175,7 +177,7 @@ main() {
   case $1 in
     '') supervise ;;
     become) become ;;
-    keep) umask 077; exec 3<&0 </dev/null; keep "$2" ;;  # in place of a killed keeper; the pipe is standard input
+    keep) umask 077; exec 3<&0 </dev/null; keep "$2" after_kill ;;  # in place of a killed keeper; the pipe is standard input
   esac
 }
 
