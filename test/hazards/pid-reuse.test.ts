@@ -127,10 +127,17 @@ describe("hazard 17: a number is not a process", () => {
   it("does not take a recycled number in a record for the service", async () => {
     const supervisor = await house.supervisor({ sweepMs: 20 });
     const instance = await house.start("exec sleep 1000");
+    const startTime = readProcessStat(instance.pid)?.startTime;
     process.kill(shimOf(instance), "SIGKILL");
     process.kill(instance.pid, "SIGKILL");
     await instance.exited;
-    const stranger = spawn("sleep", ["1000"], { detached: true });
+    // A number comes round again after thousands of others, never within the same tick of the kernel's clock.
+    const stranger = await eventually(() => {
+      const child = spawn("sleep", ["1000"], { detached: true });
+      if (readProcessStat(child.pid ?? 0)?.startTime !== startTime) return child;
+      child.kill("SIGKILL");
+      return undefined;
+    });
     try {
       for (const file of ["pid", "claim"]) {
         const path = join(instance.directory, file);
