@@ -1,13 +1,14 @@
-import { RuntimeError, type ServiceFailure } from "../errors.ts";
+import { RuntimeError } from "../errors.ts";
 import { leaseWorkspace } from "../leases/leases.ts";
 import type { RunCall } from "../leases/run-calls.ts";
 import type { ServiceSpec } from "../model/service-spec.ts";
 import type { Workspace } from "../model/workspace.ts";
 import { workspaceVariables } from "../workspaces/command-env.ts";
+import { type BroughtUp, bringUp } from "./bring-up.ts";
 import { configuredSpecs } from "./configured-specs.ts";
 import type { ServicesCore } from "./core.ts";
 import { failedServices } from "./failure.ts";
-import { type Claimant, type Joined, joinOrStart } from "./join-or-start.ts";
+import type { Claimant } from "./join-or-start.ts";
 import { makePlans } from "./make-plans.ts";
 import type { ServicePlan } from "./plan.ts";
 import { readyComment } from "./ready-comment.ts";
@@ -28,39 +29,22 @@ export async function ensure(core: ServicesCore, request: EnsureRequest): Promis
     const claimant = claimantOf(core, request, call);
     await leaseFor(core, workspace, claimant);
     await giveUpFormer(core, plans, request);
-    const outcomes = await Promise.all(
-      plans.map((plan) => ensureOne(core, plan, claimant, request.noWait)),
-    );
+    const outcomes = await bringUp(core, plans, claimant, request);
     call.released.throwIfAborted();
-    return await answer(core, request, workspace, plans, outcomes);
+    return await answer(core, request, workspace, outcomes);
   } finally {
     call.leave();
   }
-}
-
-type Outcome = Partial<Joined> & { readonly failure?: ServiceFailure };
-
-async function ensureOne(
-  core: ServicesCore,
-  plan: ServicePlan,
-  claimant: Claimant,
-  noWait: boolean,
-): Promise<Outcome> {
-  const joined = await joinOrStart(core, plan, claimant);
-  if (noWait) return joined;
-  const outcome = await untilReleased(joined.life.started(), claimant);
-  return outcome.ok ? joined : { ...joined, failure: outcome.failure };
 }
 
 async function answer(
   core: ServicesCore,
   request: EnsureRequest,
   workspace: Workspace,
-  plans: readonly ServicePlan[],
-  outcomes: readonly Outcome[],
+  outcomes: readonly BroughtUp[],
 ): Promise<EnsureResult> {
-  const failed = outcomes.flatMap(({ failure }, index) =>
-    failure === undefined ? [] : [{ failure, allowed: plans[index]?.spec.allowFailure === true }],
+  const failed = outcomes.flatMap(({ failure, plan }) =>
+    failure === undefined ? [] : [{ failure, allowed: plan.spec.allowFailure === true }],
   );
   if (failed.some(({ allowed }) => !allowed)) {
     await undo(core, request, outcomes);
@@ -95,7 +79,7 @@ async function answer(
 async function undo(
   core: ServicesCore,
   request: EnsureRequest,
-  outcomes: readonly Outcome[],
+  outcomes: readonly BroughtUp[],
 ): Promise<void> {
   const { runId } = request;
   const begun = outcomes.flatMap(({ life, reused }) => (life && reused !== true ? [life] : []));
@@ -167,14 +151,4 @@ async function leaseFor(
   await claimant.write(() =>
     core.store.transaction((tx) => leaseWorkspace(tx, { ...claim, mode: "SHARED" })),
   );
-}
-
-function untilReleased<T>(work: Promise<T>, { released }: Claimant): Promise<T> {
-  if (released === undefined) return work;
-  return new Promise((resolve, reject) => {
-    if (released.aborted) reject(released.reason);
-    const stop = () => reject(released.reason);
-    released.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => released.removeEventListener("abort", stop));
-  });
 }

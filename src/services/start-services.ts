@@ -1,9 +1,10 @@
 import type { Workspace } from "../model/workspace.ts";
+import { bringUp } from "./bring-up.ts";
 import { configuredSpecs } from "./configured-specs.ts";
 import { beginControl, ensured, finishControl, setDesired } from "./control-operation.ts";
 import type { ServicesCore } from "./core.ts";
 import { failedServices } from "./failure.ts";
-import { type Claimant, joinOrStart } from "./join-or-start.ts";
+import type { Claimant } from "./join-or-start.ts";
 import { makePlans } from "./make-plans.ts";
 import type { ControlResult, StartRequest } from "./services.ts";
 import { controlledWorkspace } from "./targets.ts";
@@ -32,22 +33,17 @@ async function start(
   const plans = await makePlans(core, { workspace, specs, field, runId: "", adapterEnv });
   const names = plans.map(({ name }) => name);
   const operation = await beginControl(core, workspace, "start", names, request.actor);
-  const outcomes = await Promise.all(
-    plans.map(async (plan) => {
-      const joined = await joinOrStart(core, plan, CONTROL);
-      if (request.noWait) return { ...joined, failure: undefined };
-      const outcome = await joined.life.started();
-      return { ...joined, failure: outcome.ok ? undefined : outcome.failure };
-    }),
-  ).catch(async (error) => {
+  const outcomes = await bringUp(core, plans, CONTROL, request).catch(async (error) => {
     await operation.finish({ status: "FAILED", message: (error as Error).message });
     throw error;
   });
   const failures = outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
   const services = await Promise.all(
-    outcomes
-      .filter(({ failure }) => failure === undefined)
-      .map(({ life, reused }) => ensured(core, life.row(), reused)),
+    outcomes.flatMap(({ life, reused, failure }) =>
+      life === undefined || failure !== undefined
+        ? []
+        : [ensured(core, life.row(), reused === true)],
+    ),
   );
   if (failures.length === 0) await setDesired(core, workspace, request, "RUNNING");
   const finished = await finishControl(operation, services, failures);
