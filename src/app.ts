@@ -99,6 +99,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   }
   const logs = createLogs({
     clock,
+    failpoints,
     onError: (message, error) => log.warn({ err: error }, message),
     punchHole: hasHoles ? punchHole : undefined,
   });
@@ -106,6 +107,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     installationId,
     runtimeDirectory: place("runtime"),
     clock,
+    failpoints,
     log,
   });
 
@@ -136,6 +138,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   const core: ServicesCore = {
     store,
     clock,
+    failpoints,
     log,
     registry,
     operations,
@@ -143,10 +146,11 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     answeredOnce: createAnsweredOnce(store),
     launcher: createLauncher({
       clock,
+      failpoints,
       log,
       logs,
       ports,
-      recorder: createServiceRecorder({ store, log, closing: closing.signal }),
+      recorder: createServiceRecorder({ store, log, failpoints, closing: closing.signal }),
       registry,
       store,
       supervisor,
@@ -247,7 +251,13 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   await operations.recover(installationId);
   found = await reconcile(core);
   reconciled.resolve();
-  expiry = await startLeaseExpiry({ store, clock, log, onExpired: (ids) => services.expired(ids) });
+  expiry = await startLeaseExpiry({
+    store,
+    clock,
+    failpoints,
+    log,
+    onExpired: (ids) => services.expired(ids),
+  });
   idle.wake();
   const ready: Ready = {
     address: server.address,

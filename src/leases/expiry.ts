@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { Failpoints } from "../failpoints.ts";
 import type { Logger } from "../logger.ts";
 import type { Change } from "../model/change.ts";
 import type { Store } from "../store/store.ts";
@@ -18,6 +19,7 @@ export interface LeaseExpiry {
 export interface LeaseExpiryOptions {
   readonly store: Store;
   readonly clock: Clock;
+  readonly failpoints: Failpoints;
   readonly log: Logger;
   /** Services whose leases ended. */
   readonly onExpired: (serviceIds: readonly string[]) => void;
@@ -36,6 +38,7 @@ export async function startLeaseExpiry(options: LeaseExpiryOptions): Promise<Lea
   let due = Number.POSITIVE_INFINITY;
   let offset = clock.now() - clock.monotonic();
   await store.leases.renewAll();
+  await options.failpoints.hit("lease.all-renewed");
   wake();
 
   return {

@@ -1,4 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
+import type { Failpoints } from "../failpoints.ts";
 import {
   decodeIndexRecord,
   encodeIndexRecord,
@@ -32,6 +33,7 @@ export interface OpenLogIndexOptions {
   readonly first: number;
   /** Present sizes of the outputs: records beyond them (a power loss) are cut off. */
   readonly sizes: PerStream<number>;
+  readonly failpoints?: Failpoints | undefined;
   readonly onError: (error: unknown) => void;
 }
 
@@ -68,6 +70,7 @@ export async function openLogIndex(options: OpenLogIndexOptions): Promise<LogInd
         encodeIndexRecord(record, bytes, i * INDEX_RECORD_BYTES);
       });
       await writeAll(handle, bytes, from * INDEX_RECORD_BYTES);
+      await options.failpoints?.hit("index.record-written");
       if (truncate) continue;
       written = from + records.length;
       while (written - recentStart >= 2 * BLOCK) {

@@ -1,5 +1,6 @@
 import { constants, fstatSync } from "node:fs";
 import { type FileHandle, mkdir, open } from "node:fs/promises";
+import type { Failpoints } from "../failpoints.ts";
 import type { IndexRecord } from "./index-record.ts";
 import { logFiles } from "./log-files.ts";
 import { createLogGaps, type LogGaps } from "./log-gaps.ts";
@@ -43,6 +44,7 @@ export interface LogState {
 export async function openLogState(
   directory: string,
   onError: (message: string, error: unknown) => void,
+  failpoints?: Failpoints,
 ): Promise<LogState> {
   const files = logFiles(directory);
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -61,6 +63,7 @@ export async function openLogState(
       await openLogIndex({
         path: files.index,
         first: headFile.head.firstRecord,
+        failpoints,
         sizes: [(await outputs[0].stat()).size, (await outputs[1].stat()).size],
         onError: (error) => onError("cannot write the index of a log", error),
       }),

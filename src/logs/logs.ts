@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Clock } from "../clock.ts";
 import { RuntimeError } from "../errors.ts";
+import type { Failpoints } from "../failpoints.ts";
 import { createGrowthWatcher, type WatchDirectory } from "./growth-watcher.ts";
 import { createLog, type Log } from "./log.ts";
 import { type LogState, openLogState } from "./log-state.ts";
@@ -21,6 +22,7 @@ export interface Logs {
 
 export interface LogsOptions {
   readonly clock: Clock;
+  readonly failpoints?: Failpoints;
   /** For what cannot be told to a caller. */
   readonly onError?: (message: string, error: unknown) => void;
   /** Kept of each stream when a recording does not say, in bytes. Default 64 MiB. */
@@ -48,7 +50,7 @@ export function createLogs(options: LogsOptions): Logs {
   const openState = async (directory: string): Promise<LogState> => {
     await closing.get(directory);
     try {
-      return await openLogState(directory, onError);
+      return await openLogState(directory, onError, options.failpoints);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== "ENOSPC" && code !== "EDQUOT") throw error;

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { Failpoints } from "../failpoints.ts";
 import type { RunCalls } from "../leases/run-calls.ts";
 import type { Logger } from "../logger.ts";
 import type { StopPolicy } from "../model/service-spec.ts";
@@ -13,6 +14,7 @@ import type { Registry } from "./registry.ts";
 export interface ServicesCore {
   readonly store: Store;
   readonly clock: Clock;
+  readonly failpoints: Failpoints;
   readonly log: Logger;
   readonly registry: Registry;
   readonly launcher: Launcher;

@@ -98,7 +98,7 @@ async function join(core: ServicesCore, life: ServiceLife, claimant: Claimant): 
     return false;
   }
   if (claimant.runId === "") return !life.isEnding();
-  return claimant.write(() =>
+  return claim(core, claimant, () =>
     core.store.transaction(async (tx) => {
       const row = await tx.services.get(life.serviceId);
       if (row === undefined || life.isEnding() || isOver(row.state)) return false;
@@ -117,7 +117,7 @@ async function start(
   const row = newRow(core, plan, claimant);
   const life = core.launcher.create(row);
   await core.launcher.launch(life, plan, () =>
-    claimant.write(() =>
+    claim(core, claimant, () =>
       core.store.transaction(async (tx) => {
         const { record, inserted } = await tx.services.insert(row);
         if (!inserted) {
@@ -132,6 +132,20 @@ async function start(
     ),
   );
   return life;
+}
+
+/** Writes a lease, or what comes with one. */
+async function claim<T>(
+  { failpoints }: ServicesCore,
+  claimant: Claimant,
+  write: () => Promise<T>,
+): Promise<T> {
+  return claimant.write(async () => {
+    await failpoints.hit("lease.intended");
+    const written = await write();
+    await failpoints.hit("lease.acquired");
+    return written;
+  });
 }
 
 async function lease(tx: StoreQueries, row: Service, claimant: Claimant): Promise<void> {

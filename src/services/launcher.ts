@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
+import type { Failpoints } from "../failpoints.ts";
 import type { Logger } from "../logger.ts";
 import type { Log } from "../logs/log.ts";
 import type { Logs } from "../logs/logs.ts";
@@ -35,6 +36,7 @@ export type Adopted = "adopted" | "ended" | "lost";
 
 export interface LauncherDependencies {
   readonly clock: Clock;
+  readonly failpoints: Failpoints;
   readonly log: Logger;
   readonly logs: Logs;
   readonly ports: Ports;
@@ -49,7 +51,7 @@ export interface LauncherDependencies {
 }
 
 export function createLauncher(deps: LauncherDependencies): Launcher {
-  const { logs, ports, registry, store, supervisor } = deps;
+  const { failpoints, logs, ports, registry, store, supervisor } = deps;
   const waiting = { count: 0 };
   const files = new Map<string, LifeFiles>();
 
@@ -63,6 +65,7 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
     const life = createLife(
       {
         clock: deps.clock,
+        failpoints,
         openLog: opened,
         recorder: deps.recorder,
         waiting,
@@ -125,9 +128,11 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
   async function adopt(row: Service): Promise<Adopted> {
     const life = create(row);
     ports.take(row.serviceId, row.ports);
+    await failpoints.hit("adopt.registered");
     await record(row);
     const launch = await readLaunch(serviceDirectory(row.serviceId));
     const found = await supervisor.adopt(instanceDirectory(row));
+    await failpoints.hit("adopt.found");
     switch (found.kind) {
       case "living":
         life.resume(found.instance, launch);
@@ -169,9 +174,19 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
     files.delete(life.serviceId);
     ports.giveBack(life.serviceId);
     registry.remove(life);
-    close(file, serviceDirectory(life.serviceId)).catch((err) =>
+    close(file, life.serviceId).catch((err) =>
       deps.log.warn({ err, service_id: life.serviceId }, "log not closed"),
     );
+  }
+
+  async function close(file: LifeFiles | undefined, serviceId: string): Promise<void> {
+    if (file === undefined) return;
+    await failpoints.hit("service.settled");
+    await forgetLaunch(serviceDirectory(serviceId));
+    await file.stopRecording();
+    const log = await file.open();
+    log.wake();
+    log.release();
   }
 
   function serviceDirectory(serviceId: string): string {
@@ -186,15 +201,6 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
 interface LifeFiles {
   readonly open: () => Promise<Log>;
   stopRecording: () => Promise<void>;
-}
-
-async function close(file: LifeFiles | undefined, directory: string): Promise<void> {
-  if (file === undefined) return;
-  await forgetLaunch(directory);
-  await file.stopRecording();
-  const log = await file.open();
-  log.wake();
-  log.release();
 }
 
 function instanceId(row: Service): string {

@@ -59,6 +59,7 @@ async function expire(core: ServicesCore, serviceId: string): Promise<void> {
 async function releaseRun(core: ServicesCore, runId: string): Promise<ReleaseResult> {
   await core.runs.release(runId);
   const ended = await core.store.leases.deleteByRun(runId);
+  await core.failpoints.hit("lease.released");
   const ids = [...new Set(ended.map(({ serviceId }) => serviceId))].filter((id) => id !== "");
   const receipts = await Promise.all(
     ids.map(async (id): Promise<StopReceipt | undefined> => {

@@ -30,6 +30,7 @@ export async function reconcile(core: ServicesCore): Promise<ReconcileResult> {
       return outcome;
     }),
   );
+  await core.failpoints.hit("adopt.reconciled");
   const adopted = found.filter((outcome) => outcome === "adopted").length;
   return { reconciled: rows.length, adopted, stopped: rows.length - adopted, strays: 0 };
 }

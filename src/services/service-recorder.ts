@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Failpoints } from "../failpoints.ts";
 import type { Logger } from "../logger.ts";
 import type { Service } from "../model/service.ts";
 import type { ServicePatch } from "../store/services.ts";
@@ -34,15 +35,21 @@ const LONGEST_RETRY_MS = 5_000;
 export function createServiceRecorder(options: {
   readonly store: Store;
   readonly log: Logger;
+  readonly failpoints: Failpoints;
   /** Aborts when the server ends. */
   readonly closing: AbortSignal;
 }): ServiceRecorder {
-  const { store, log, closing } = options;
+  const { store, log, failpoints, closing } = options;
   return {
     async write(before, patch, event, condition) {
       for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, LONGEST_RETRY_MS)) {
         try {
-          return await store.transaction((tx) => writeRow(tx, before, patch, event, condition));
+          await hitBefore(failpoints, event);
+          const written = await store.transaction((tx) =>
+            writeRow(tx, before, patch, event, condition),
+          );
+          await hitAfter(failpoints, event);
+          return written;
         } catch (error) {
           if (event.type === "stop" || event.type === "restart") throw error;
           log.error(
@@ -54,6 +61,23 @@ export function createServiceRecorder(options: {
       }
     },
   };
+}
+
+/** What the world has done, and no row says yet. */
+async function hitBefore(failpoints: Failpoints, event: LifeEvent): Promise<void> {
+  if (event.type === "spawned") await failpoints.hit("service.spawned");
+  if (event.type === "ready") await failpoints.hit("service.ready");
+  if (event.type === "exited") await failpoints.hit("service.exited");
+  if (event.type === "ended") await failpoints.hit("stop.proven");
+}
+
+/** What a row says, and nobody has acted upon. */
+async function hitAfter(failpoints: Failpoints, event: LifeEvent): Promise<void> {
+  if (event.type === "spawned") await failpoints.hit("service.spawn-written");
+  if (event.type === "ready") await failpoints.hit("service.ready-written");
+  if (event.type === "exited") await failpoints.hit("service.exit-written");
+  if (event.type === "stop") await failpoints.hit("stop.intended");
+  if (event.type === "ended") await failpoints.hit("stop.end-written");
 }
 
 async function writeRow(

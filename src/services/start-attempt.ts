@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { ServiceFailure } from "../errors.ts";
+import type { Failpoints } from "../failpoints.ts";
 import type { Log } from "../logs/log.ts";
 import type { Service, ServiceExit } from "../model/service.ts";
 import type { Instance } from "../supervisor/instance.ts";
@@ -48,6 +49,7 @@ export interface AttemptContext extends AttemptDependencies {
 
 export interface AttemptDependencies {
   readonly clock: Clock;
+  readonly failpoints: Failpoints;
   readonly openLog: () => Promise<Log>;
   /** Starts the instance that the row names. */
   readonly start: (row: Service, launch: Launch) => Promise<Instance>;
@@ -60,7 +62,7 @@ const LAST_WORDS_MS = 30;
 const SETTLED_SOON_MS = 50;
 
 export function createStartAttempt(context: AttemptContext): StartAttempt {
-  const { clock, openLog, row, tell } = context;
+  const { clock, failpoints, openLog, row, tell } = context;
   const outcome = Promise.withResolvers<StartOutcome>();
   const probing = new AbortController();
   let instance: Promise<Instance | undefined> = Promise.resolve(undefined);
@@ -90,18 +92,25 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
   };
 
   async function spawned(prepare: () => Promise<Launch>): Promise<Instance | undefined> {
+    let started: Instance | undefined;
     try {
+      await failpoints.hit("service.row-written");
       const launch = await prepare();
       context.keepLaunch(launch);
+      await failpoints.hit("service.launch-kept");
       if (row().state !== "STARTING") return undefined;
-      const started = await context.start(row(), launch);
+      started = await context.start(row(), launch);
       await tell({ type: "spawned" }, { providerRef: String(started.pid), startTime: clock.now() });
       watch(started);
       return started;
     } catch (error) {
       failure = failureOfError(row(), error);
-      void tell({ type: "spawn-failed", message: failure.message });
-      return undefined;
+      const { message } = failure;
+      // A process that came to be is ended before a row says that none did.
+      if (started !== undefined) watch(started);
+      const event = started === undefined ? "spawn-failed" : "not-ready";
+      void tell({ type: event, message }).catch(() => {});
+      return started;
     }
   }
 

@@ -3,6 +3,7 @@ import { constants } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { invalidField } from "../errors.ts";
+import type { Failpoints } from "../failpoints.ts";
 import { findBusyPorts } from "./busy-ports.ts";
 import { isCgroupVisible, openCgroup } from "./cgroup.ts";
 import { createCgroupHold } from "./cgroup-hold.ts";
@@ -77,6 +78,7 @@ export interface InstanceParts {
 
 export interface InstanceContext {
   readonly clock: Clock;
+  readonly failpoints: Failpoints | undefined;
   readonly platform: Platform;
   readonly tables: ProcessTables;
   readonly watcher: Watcher;
@@ -168,6 +170,7 @@ export async function createInstance(
     const outcome = await endTree({
       hold,
       clock,
+      failpoints: context.failpoints,
       signal,
       mainHasExited: () => ending.exit() !== undefined,
       killAt: () => current.killAt,

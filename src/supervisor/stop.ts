@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { isRuntimeError } from "../errors.ts";
+import type { Failpoints } from "../failpoints.ts";
 import type { StopProof, Survivor } from "../model/service.ts";
 import { type BusyPorts, FREE } from "./busy-ports.ts";
 import type { Hold } from "./hold.ts";
@@ -24,6 +25,7 @@ export interface StopOutcome {
 export interface TreeEnding {
   readonly hold: Hold;
   readonly clock: Clock;
+  readonly failpoints: Failpoints | undefined;
   readonly signal: NodeJS.Signals;
   readonly mainHasExited: () => boolean;
   /**
@@ -60,6 +62,7 @@ export async function endTree(ending: TreeEnding): Promise<StopOutcome> {
   let killed = false;
   if (members.length > 0 && killAt() !== AT_ONCE) {
     if (hold.ask(members, signal)) signals.push(signal, "SIGCONT");
+    await ending.failpoints?.hit("stop.signalled");
     members = await waitForEnd(members);
   }
   const escalated = members.length > 0 && signals.length > 0;

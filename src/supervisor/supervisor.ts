@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { RuntimeError } from "../errors.ts";
+import type { Failpoints } from "../failpoints.ts";
 import { type Adoption, adoptInstance } from "./adopt.ts";
 import { probeCapabilities } from "./capabilities.ts";
 import type { Cgroup } from "./cgroup.ts";
@@ -73,6 +74,7 @@ export interface SupervisorOptions {
   /** Inside the data directory; made 0700. */
   readonly runtimeDirectory: string;
   readonly clock: Clock;
+  readonly failpoints?: Failpoints;
   /** Structured like pino. */
   readonly log?: { warn(facts: object, message: string): void };
   /** The strongest proof to use, for tests and for hosts where a stronger one misbehaves. Default CGROUP. */
@@ -116,6 +118,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   const context: InstanceContext = {
     ...shared,
     platform,
+    failpoints: options.failpoints,
     watcher,
     writers,
     closed: closing.signal,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Clock } from "../../src/clock.ts";
+import { createFailpoints } from "../../src/failpoints.ts";
 import { startLeaseExpiry } from "../../src/leases/expiry.ts";
 import { openStore } from "../../src/store/store.ts";
 import { eventually } from "../support/eventually.ts";
@@ -62,6 +63,7 @@ async function fixture() {
     noticed.expiry = await startLeaseExpiry({
       store,
       clock: hand.clock,
+      failpoints: createFailpoints(),
       log: pino({ level: "silent" }),
       onExpired: () => {},
     });
