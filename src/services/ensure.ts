@@ -19,22 +19,31 @@ import { usableWorkspace } from "./workspace-of.ts";
 
 /** A run's services: joined or started in parallel, leased, waited for. */
 export async function ensure(core: ServicesCore, request: EnsureRequest): Promise<EnsureResult> {
+  // Before anything is waited for: a release that comes from here on ends this call.
+  const call = core.runs.enter(request.runId);
+  try {
+    return await ensureIn(core, request, call);
+  } finally {
+    call.leave();
+  }
+}
+
+async function ensureIn(
+  core: ServicesCore,
+  request: EnsureRequest,
+  call: RunCall,
+): Promise<EnsureResult> {
   const workspace = await usableWorkspace(core.store, request.workspaceId);
   const { specs, field } = await askedSpecs(core, request, workspace);
   const { runId, agent, issue, adapterEnv } = request;
   const plans = await makePlans(core, { workspace, specs, field, runId, agent, issue, adapterEnv });
 
-  const call = core.runs.enter(request.runId);
-  try {
-    const claimant = claimantOf(core, request, call);
-    await leaseFor(core, workspace, claimant);
-    await giveUpFormer(core, plans, request);
-    const outcomes = await bringUp(core, plans, claimant, request);
-    call.released.throwIfAborted();
-    return await answer(core, request, workspace, outcomes);
-  } finally {
-    call.leave();
-  }
+  const claimant = claimantOf(core, request, call);
+  await leaseFor(core, workspace, claimant);
+  await giveUpFormer(core, plans, request);
+  const outcomes = await bringUp(core, plans, claimant, request);
+  call.released.throwIfAborted();
+  return await answer(core, request, workspace, outcomes);
 }
 
 async function answer(
