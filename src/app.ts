@@ -24,7 +24,7 @@ import { createServer } from "./server/server.ts";
 import { loadToken } from "./server/token.ts";
 import { createAnsweredOnce } from "./services/answered-once.ts";
 import type { ServicesCore } from "./services/core.ts";
-import { createIdleSweep } from "./services/idle.ts";
+import { createIdleSweep, type IdleSweep } from "./services/idle.ts";
 import { createLauncher } from "./services/launcher.ts";
 import { createServices } from "./services/manager.ts";
 import { createPorts } from "./services/ports.ts";
@@ -73,6 +73,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
 
   const hub = createHub();
   let expiry: LeaseExpiry | undefined;
+  let idle: IdleSweep | undefined;
   const store = await openStore({
     database:
       config.databaseUrl === ""
@@ -83,6 +84,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     onCommit(changes) {
       hub.publish(changes);
       expiry?.notice(changes);
+      idle?.notice(changes);
     },
   });
   const base = createBaseEnvironment({
@@ -167,8 +169,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       defaultLeaseTtlMs: config.defaultLeaseTtlMs,
     },
   };
-  const idle = createIdleSweep(core);
-  const services = createServices(core, () => idle.wake());
+  const services = createServices(core, () => idle?.wake());
 
   const workspaces = createWorkspaces({
     store,
@@ -258,6 +259,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     log,
     onExpired: (ids) => services.expired(ids),
   });
+  idle = createIdleSweep(core);
   idle.wake();
   const ready: Ready = {
     address: server.address,
@@ -274,7 +276,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     async close() {
       rmSync(place("server.json"), { force: true });
       await server.shutdown();
-      idle.close();
+      idle?.close();
       expiry?.close();
       if (config.stopServicesOnExit) {
         await Promise.all(registry.all().map((life) => life.stop("STOP_REQUESTED")));

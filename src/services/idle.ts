@@ -1,3 +1,4 @@
+import type { Change } from "../model/change.ts";
 import type { Service } from "../model/service.ts";
 import type { ServicesCore } from "./core.ts";
 import { desiredState } from "./desired-state.ts";
@@ -9,6 +10,8 @@ const LONGEST_WAIT_MS = 60_000;
 export interface IdleSweep {
   /** Something may have become idle. */
   wake(): void;
+  /** What a commit changed: a service that nobody leases any more, or never did, begins to be idle. */
+  notice(changes: readonly Change[]): void;
   close(): void;
 }
 
@@ -25,6 +28,9 @@ export function createIdleSweep(core: ServicesCore): IdleSweep {
 
   return {
     wake: () => void sweep(),
+    notice(changes) {
+      if (changes.some(mayBeIdle)) void sweep();
+    },
     close() {
       closed = true;
       cancel?.();
@@ -57,8 +63,13 @@ export function createIdleSweep(core: ServicesCore): IdleSweep {
     let next: number | undefined;
     for (const service of running) {
       const due = idleDue(service);
-      if (due === undefined || (await desiredState(store, service)) === "RUNNING") continue;
-      const remaining = due - clock.now();
+      if (due === undefined) continue;
+      if (service.lastUsedTime > clock.now()) {
+        // The clock was set back: counted from now on, or a wrong year would keep it for ever.
+        await store.services.update(service.serviceId, { lastUsedTime: clock.now() });
+      }
+      const wanted = (await desiredState(store, service)) === "RUNNING";
+      const remaining = wanted ? LONGEST_WAIT_MS : due - clock.now();
       if (remaining > 0) {
         next = Math.min(next ?? remaining, remaining);
       } else {
@@ -72,6 +83,11 @@ export function createIdleSweep(core: ServicesCore): IdleSweep {
     }
     return next;
   }
+}
+
+function mayBeIdle(change: Change): boolean {
+  if (change.kind !== "SERVICE" || change.type !== "UPSERTED") return false;
+  return change.resource.state === "RUNNING" && idleDue(change.resource) !== undefined;
 }
 
 /** Epoch ms at which the service has been idle for long enough; undefined while it is not idle. */
