@@ -12,24 +12,11 @@ export interface FoundProcess {
  * that serve them, which inherit it. Asked of /proc alone, so that a test need not believe the server.
  */
 export function processesWithVariable(name: string, value: string): FoundProcess[] {
-  return allProcesses().filter(({ pid }) =>
-    `\0${read(pid, "environ")}`.includes(`\0${name}=${value}\0`),
-  );
-}
-
-/** Living processes with `text` in their arguments. */
-export function processesWithArgument(text: string): FoundProcess[] {
-  return allProcesses().filter(({ command }) => command.includes(text));
-}
-
-function allProcesses(): FoundProcess[] {
   return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => ({
-      pid: Number(name),
-      command: read(Number(name), "cmdline").replaceAll("\0", " ").trim(),
-    }))
-    .filter(({ pid }) => isAlive(pid));
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => `\0${read(pid, "environ")}`.includes(`\0${name}=${value}\0`) && isAlive(pid))
+    .map((pid) => ({ pid, command: read(pid, "cmdline").replaceAll("\0", " ").trim() }));
 }
 
 function read(pid: number, file: "environ" | "cmdline"): string {

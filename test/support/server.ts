@@ -31,15 +31,21 @@ export interface TestServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: a new one in the temporary directory, removed by `stop`. */
   readonly dataDir?: string;
+  /** What runs the server's command line: a program and its first arguments. Default: nothing between. */
+  readonly through?: readonly string[];
 }
 
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "wsrt-"));
-  const child = spawn(
-    process.execPath,
-    [MAIN, "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir, ...(options.args ?? [])],
-    { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...options.env } },
-  );
+  const [program = process.execPath, ...args] = [
+    ...(options.through ?? []),
+    ...[process.execPath, MAIN, "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDir],
+    ...(options.args ?? []),
+  ];
+  const child = spawn(program, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...options.env },
+  });
   let stderr = "";
   child.stderr.on("data", (chunk) => {
     stderr += chunk;
