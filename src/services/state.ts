@@ -186,8 +186,9 @@ function whileStopping(life: Life, event: LifeEvent, rules: RestartRules): Trans
       return { life: { ...life, exit: event.exit }, effects: [] };
     case "stop": {
       // Asked again after a stop that could not be proven, or with less patience: try again. What
-      // was to be started again is not.
-      const reason = life.reason === "RESTARTED" ? event.reason : life.reason;
+      // was to be started again is not, by a later server either: the reason is what a row keeps.
+      const wouldComeBack = life.reason === "RESTARTED" || mayRestart(life, rules);
+      const reason = wouldComeBack ? event.reason : life.reason;
       const next = { ...life, finishing: true, ...(reason === undefined ? {} : { reason }) };
       return { life: next, effects: ["end-tree"] };
     }

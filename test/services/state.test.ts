@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { ServiceExit } from "../../src/model/service.ts";
 import {
   type Effect,
   isOver,
@@ -9,6 +10,7 @@ import {
   type RestartRules,
   transition,
 } from "../../src/services/state.ts";
+import { createWorld, type World } from "./simulated-world.ts";
 
 const exit = fc.oneof(
   fc.record({ code: fc.integer({ min: 0, max: 128 }), exitTime: fc.constant(1) }),
@@ -182,5 +184,133 @@ describe("the life of a service", () => {
       { type: "ended", proven: true, message: "" },
     ]);
     expect(steps.at(-1)).toMatchObject({ after: { state: "STARTING" }, effects: ["spawn"] });
+  });
+});
+
+/** What may happen in any order; `choice` picks among what is pending. */
+type Happening =
+  | { readonly type: "work"; readonly choice: number; readonly well: boolean }
+  | { readonly type: "exit"; readonly exit: ServiceExit; readonly leavesRest: boolean }
+  | { readonly type: "told"; readonly event: LifeEvent }
+  | { readonly type: "server-killed"; readonly spawned: boolean }
+  | { readonly type: "server-started" };
+
+const happening: fc.Arbitrary<Happening> = fc.oneof(
+  { weight: 12, arbitrary: work() },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("exit" as const),
+      exit,
+      leavesRest: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .constantFrom<LifeEvent>(
+        { type: "stop", reason: "STOP_REQUESTED" },
+        { type: "stop", reason: "LEASES_ENDED" },
+        { type: "restart", reason: "RESTARTED" },
+        { type: "restart", reason: "UNHEALTHY" },
+        { type: "health", health: "UNHEALTHY" },
+        { type: "backoff-over" },
+      )
+      .map((told) => ({ type: "told" as const, event: told })),
+  },
+  fc.record({ type: fc.constant("server-killed" as const), spawned: fc.boolean() }),
+  { weight: 3, arbitrary: fc.constant<Happening>({ type: "server-started" }) },
+);
+
+function work(): fc.Arbitrary<Happening> {
+  // Mostly well: what fails at its first step has no story to tell.
+  const well = fc.nat(5).map((share) => share > 0);
+  return fc.record({ type: fc.constant("work" as const), choice: fc.nat(7), well });
+}
+
+function happen(world: World, what: Happening): void {
+  switch (what.type) {
+    case "work": {
+      const pending = world.pending();
+      const first = what.choice % Math.max(pending.length, 1);
+      [...pending.slice(first), ...pending.slice(0, first)].find((item) =>
+        world.finish(item, what.well),
+      );
+      break;
+    }
+    case "exit":
+      world.exit(what.exit, what.leavesRest);
+      break;
+    case "told":
+      world.tell(what.event);
+      break;
+    case "server-killed":
+      world.killServer(what.spawned);
+      break;
+    case "server-started":
+      world.startServer();
+      break;
+  }
+}
+
+/** What must hold at every moment, whoever lives. */
+function checkWorld(world: World): void {
+  const row = world.row();
+  const living = world.living();
+  expect(living.length).toBeLessThanOrEqual(1);
+  if (isOver(row.state)) expect(living).toEqual([]);
+  // A process that its row does not name would be lost with the next server.
+  for (const instance of living) expect(instance).toBe(row.instance);
+  if (row.state !== "STARTING" && row.state !== "RUNNING") {
+    expect(row.stateReason ?? row.stateMessage).toBeTruthy();
+  }
+  if (world.life() !== undefined && !isOver(row.state)) {
+    const unproven = row.state === "STOPPING" && row.stateMessage !== "" && living.length > 0;
+    const followed = world.pending().some(({ instance }) => instance === row.instance);
+    expect(followed || unproven).toBe(true);
+  }
+}
+
+describe("a service in its world, through deaths of the server at any point", () => {
+  const stories = fc.array(happening, { maxLength: 60, size: "max" });
+  const check = (property: (story: readonly Happening[], policy: RestartRules) => void) =>
+    fc.assert(fc.property(stories, rules, property), { numRuns: 2_000 });
+
+  it("has one live process at most, ends only with none, and is never stuck", () => {
+    check((story, policy) => {
+      const world = createWorld(policy);
+      for (const what of story) {
+        happen(world, what);
+        checkWorld(world);
+      }
+    });
+  });
+
+  it("comes to its end when it is stopped, whatever has been", () => {
+    check((story, policy) => {
+      const world = createWorld(policy);
+      for (const what of story) happen(world, what);
+      world.startServer();
+      world.tell({ type: "stop", reason: "STOP_REQUESTED" });
+      for (let steps = 0; steps < 20 && !isOver(world.row().state); steps += 1) {
+        const next = world.pending().find((item) => world.finish(item, true));
+        expect(next).toBeDefined();
+        checkWorld(world);
+      }
+      expect(isOver(world.row().state)).toBe(true);
+      expect(world.living()).toEqual([]);
+    });
+  });
+
+  it("is never started again once somebody stopped it, by no later server either", () => {
+    check((story, policy) => {
+      const world = createWorld(policy);
+      for (const what of story) happen(world, what);
+      let stopped = false;
+      for (const { before, event: told, effects } of world.history) {
+        if (stopped) expect(effects).not.toContain("spawn");
+        if (told.type === "stop" && !isOver(before.state)) stopped = true;
+      }
+    });
   });
 });
