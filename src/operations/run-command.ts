@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
+import { maskSecrets } from "../environment/secrets.ts";
 import { isRuntimeError, type RuntimeError } from "../errors.ts";
 import type { Failpoints } from "../failpoints.ts";
 import type { Log } from "../logs/log.ts";
@@ -70,7 +71,7 @@ export function createCommandRunner(options: CommandRunnerOptions): CommandRunne
   return {
     isRunning: (operationId) => running.has(operationId),
     run: (operationId, request, cancelled) =>
-      recorded(operationId, async (started) => {
+      recorded(operationId, request.env, async (started) => {
         const { process, cwd, env, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
         if (cancelled.aborted) return { timedOut: false, cancelled: true };
         const instance = await supervisor.start({
@@ -87,10 +88,10 @@ export function createCommandRunner(options: CommandRunnerOptions): CommandRunne
       }),
     async resume(operationId, cancelled) {
       if (!existsSync(processOf(operationId))) {
-        return { isLiving: false, end: recorded(operationId, async () => LOST) };
+        return { isLiving: false, end: recorded(operationId, {}, async () => LOST) };
       }
       const adoption = await supervisor.adopt(processOf(operationId));
-      const end = recorded(operationId, async (started) =>
+      const end = recorded(operationId, {}, async (started) =>
         adoption.kind === "living" || adoption.kind === "ended"
           ? await superviseToEnd(adoption.instance, DEFAULT_TIMEOUT_MS, started, cancelled)
           : LOST,
@@ -106,6 +107,7 @@ export function createCommandRunner(options: CommandRunnerOptions): CommandRunne
   /** Indexes the output while `work` goes on; a command that cannot be started is an outcome. */
   async function recorded(
     operationId: string,
+    env: Readonly<Record<string, string>>,
     work: (started: Started) => Promise<Omit<CommandEnd, "stdout" | "stderr">>,
   ): Promise<CommandEnd> {
     const directory = directoryOf(operationId);
@@ -119,10 +121,10 @@ export function createCommandRunner(options: CommandRunnerOptions): CommandRunne
         maxBytes: OUTPUT_BYTES,
         instanceDirectory: processOf(operationId),
       });
-      return { ...(await work(started)), ...(await excerpts(directory)) };
+      return { ...(await work(started)), ...(await excerpts(directory, env)) };
     } catch (error) {
       if (!isRuntimeError(error) || isRuntimeError(error, "SHUTTING_DOWN")) throw error;
-      return { ...LOST, spawnError: error, ...(await excerpts(directory)) };
+      return { ...LOST, spawnError: error, ...(await excerpts(directory, env)) };
     } finally {
       started.resolve(undefined);
       await recording?.stop();
@@ -160,10 +162,16 @@ export function createCommandRunner(options: CommandRunnerOptions): CommandRunne
 /** Nothing is known of its end. */
 const LOST = { timedOut: false, cancelled: false } as const;
 
-async function excerpts(directory: string): Promise<Pick<CommandEnd, "stdout" | "stderr">> {
-  const [stdout, stderr] = await Promise.all([
-    readExcerpt(join(directory, "stdout.log")),
-    readExcerpt(join(directory, "stderr.log")),
-  ]);
-  return { stdout, stderr };
+/** Of a command that an earlier server began the secrets are not known any more. */
+async function excerpts(
+  directory: string,
+  env: Readonly<Record<string, string>>,
+): Promise<Pick<CommandEnd, "stdout" | "stderr">> {
+  const [stdout, stderr] = await Promise.all(
+    ["stdout.log", "stderr.log"].map(async (name) => {
+      const { text, bytes } = await readExcerpt(join(directory, name));
+      return { text: maskSecrets(text, env), bytes };
+    }),
+  );
+  return { stdout: stdout as Excerpt, stderr: stderr as Excerpt };
 }

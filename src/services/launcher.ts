@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
+import { maskSecrets } from "../environment/secrets.ts";
 import type { Failpoints } from "../failpoints.ts";
 import type { Logger } from "../logger.ts";
 import type { Log } from "../logs/log.ts";
@@ -99,7 +100,7 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
     };
     const mainPort = numbers[""];
     await store.services.update(serviceId, {
-      url: serviceUrl(plan, numbers),
+      url: maskSecrets(serviceUrl(plan, numbers), launch.env),
       ports: numbers,
       ...(mainPort === undefined ? {} : { port: mainPort }),
     });

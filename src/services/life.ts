@@ -1,3 +1,4 @@
+import { maskSecrets } from "../environment/secrets.ts";
 import type { Service, ServiceExit, StopReceipt } from "../model/service.ts";
 import type { Instance } from "../supervisor/instance.ts";
 import { endTree, NOTHING_TO_STOP, receiptOf } from "./end-tree.ts";
@@ -235,7 +236,8 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
 
   function tellHealth(found: "HEALTHY" | "UNHEALTHY", error = ""): void {
     if (found === row.health || life.state !== "RUNNING") return;
-    const facts = error === "" ? {} : { diagnosis: { reason: "LIVENESS", lastProbeError: error } };
+    const lastProbeError = maskSecrets(error, launch?.env ?? {});
+    const facts = error === "" ? {} : { diagnosis: { reason: "LIVENESS", lastProbeError } };
     void tell({ type: "health", health: found }, facts);
   }
 

@@ -1,4 +1,5 @@
 import { isAbsolute, resolve } from "node:path";
+import { isSecretName } from "../environment/secrets.ts";
 import { invalidField } from "../errors.ts";
 import type { ServiceCommand, ServiceSpec, StopPolicy } from "../model/service-spec.ts";
 import type { AgentRef, IssueRef, Workspace } from "../model/workspace.ts";
@@ -72,6 +73,7 @@ export function planService(spec: ServiceSpec, context: PlanContext, field: stri
   const render = (template: string, numbers: PortNumbers, path: string) =>
     renderTemplate(template, variables(context, adapterEnv, ports, numbers), path);
 
+  refuseSecretInCwd(spec, `${field}.cwd`);
   const cwd = absoluteCwd(render(spec.cwd || ".", {}, `${field}.cwd`), workspace.cwd);
   const fixed = Object.fromEntries(
     ports.flatMap((port) => (port.fixed === undefined ? [] : [[port.name, port.fixed]])),
@@ -151,6 +153,16 @@ function visibleAdapterEnv(
 }
 
 const ENV_PATH = "workspace.env.";
+
+/** A directory is stored, listed and compared as it is: nothing of it can be blotted out. */
+function refuseSecretInCwd({ cwd = "" }: ServiceSpec, field: string): void {
+  const secret = templateNames(cwd).find(
+    (name) => name.startsWith(ENV_PATH) && isSecretName(name.slice(ENV_PATH.length)),
+  );
+  if (secret === undefined) return;
+  const advice = "directories are shown to everybody: use a variable without a secret";
+  throw invalidField(field, `{{${secret}}} has the name of a secret, and ${advice}`);
+}
 
 function allTemplates(spec: ServiceSpec): string[] {
   return [

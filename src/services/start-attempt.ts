@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import { maskSecrets } from "../environment/secrets.ts";
 import type { ServiceFailure } from "../errors.ts";
 import type { Failpoints } from "../failpoints.ts";
 import type { Log } from "../logs/log.ts";
@@ -104,7 +105,8 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
       watch(started);
       return started;
     } catch (error) {
-      failure = failureOfError(row(), error);
+      const why = failureOfError(row(), error);
+      failure = { ...why, message: masked(why.message) };
       const { message } = failure;
       // A process that came to be is ended before a row says that none did.
       if (started !== undefined) watch(started);
@@ -132,7 +134,11 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
 
   async function hearLastWords(from: Instance, exit: ServiceExit): Promise<void> {
     await within(LAST_WORDS_MS, from.drained);
-    failure = exitedEarly(row(), exit, await outputTail(openLog));
+    failure = exitedEarly(row(), exit, masked(await outputTail(openLog)));
+  }
+
+  function masked(text: string): string {
+    return maskSecrets(text, context.launch()?.env ?? {});
   }
 
   /** One that came up has told its callers so before. */
@@ -164,8 +170,8 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
       }
       const diagnosis = {
         reason: result.reason,
-        lastProbeError: result.error,
-        outputTail: await outputTail(openLog),
+        lastProbeError: masked(result.error),
+        outputTail: masked(await outputTail(openLog)),
       };
       failure = notReady(row(), diagnosis, clock.monotonic() - begun);
       await tell({ type: "not-ready", message: failure.message }, { diagnosis });

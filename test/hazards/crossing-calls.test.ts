@@ -149,6 +149,6 @@ describe("hazard 23: stops and starts that cross each other", () => {
         expect(servicesWithVariable(VARIABLE, name)).toEqual([]);
       }
     },
-    ROUNDS * 10_000,
+    ROUNDS * 30_000,
   );
 });

@@ -13,7 +13,7 @@ import { isAlive, realizePrimary, shellService } from "../support/workspace.ts";
 
 const DEAF = 'trap "" TERM; while :; do sleep 1; done';
 
-describe("hazard 19: a signal that ended a service", () => {
+describe("hazard 19: a signal that ended a service", { timeout: 120_000 }, () => {
   async function start(server: TestServer, commands: Readonly<Record<string, string>>) {
     const workspace = await realizePrimary(server);
     onTestFinished(() => workspace.remove());
@@ -25,10 +25,13 @@ describe("hazard 19: a signal that ended a service", () => {
     return new Map(services.map((service) => [service.serviceName, service]));
   }
   const over = (server: TestServer, serviceId = "") =>
-    eventually(async () => {
-      const { service } = await server.client.getService({ serviceId });
-      return service?.stopTime !== undefined && service;
-    });
+    eventually(
+      async () => {
+        const { service } = await server.client.getService({ serviceId });
+        return service?.stopTime !== undefined && service;
+      },
+      { timeoutMs: 60_000 },
+    );
   const failedBy = (signal: string) => ({
     state: ServiceState.FAILED,
     stateReason: StateReason.SIGNALLED,

@@ -114,7 +114,7 @@ describe.each(seeds)("a storm of ensures (seed %i)", (seed) => {
     expect(living.sort(ascending)).toEqual(
       rows.map(({ providerRef }) => Number(providerRef)).sort(ascending),
     );
-  }, 120_000);
+  }, 240_000);
 
   interface Ensured {
     readonly identity: number;

@@ -28,7 +28,7 @@ function idleService(name: string, idleMs: number): SpecInit {
   return shellService(name, "exec sleep 1000", { stopPolicy });
 }
 
-describe("hazard 14: idle timeouts", () => {
+describe("hazard 14: idle timeouts", { timeout: 120_000 }, () => {
   /** Real servers, one after another on one data directory, whose wall clock the test sets. */
   async function house() {
     const directory = mkdtempSync(join(tmpdir(), "wsrt-idle-"));
@@ -65,7 +65,9 @@ describe("hazard 14: idle timeouts", () => {
         await server?.client.releaseRun({ runId: "nobody" });
       },
       stopped: (serviceId = "") =>
-        eventually(async () => (await state(serviceId))?.state === ServiceState.STOPPED),
+        eventually(async () => (await state(serviceId))?.state === ServiceState.STOPPED, {
+          timeoutMs: 60_000,
+        }),
     };
   }
 
@@ -176,6 +178,7 @@ describe("hazard 14: idle timeouts", () => {
     await jump(0);
     await eventually(
       async () => (await state(service?.serviceId))?.stateReason === StateReason.IDLE_TIMEOUT,
+      { timeoutMs: 60_000 },
     );
   });
 });

@@ -16,7 +16,7 @@ import { realizePrimary, shellService, type TestWorkspace } from "../support/wor
 const CLIENT = new URL("../fixtures/ensure-client.ts", import.meta.url).pathname;
 const VARIABLE = "LOST_CALLER_TEST";
 
-describe("hazard 15: a start whose caller goes away", () => {
+describe("hazard 15: a start whose caller goes away", { timeout: 120_000 }, () => {
   let server: TestServer;
   let workspace: TestWorkspace;
   beforeAll(async () => {
@@ -47,7 +47,7 @@ describe("hazard 15: a start whose caller goes away", () => {
     (await server.client.listServices({ serviceNames: [name] })).services;
   const starting = (name: string): Promise<Service> =>
     eventually(async () => (await rows(name)).find(({ providerRef }) => providerRef !== ""), {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     });
 
   /** Each begins the start and returns once its caller has gone. */
@@ -107,7 +107,9 @@ describe("hazard 15: a start whose caller goes away", () => {
     cancel.abort();
     await call;
     letComeUp(name);
-    await eventually(async () => (await rows(name))[0]?.state === ServiceState.RUNNING);
+    await eventually(async () => (await rows(name))[0]?.state === ServiceState.RUNNING, {
+      timeoutMs: 60_000,
+    });
     expect(servicesWithVariable(VARIABLE, markOf(name))).toHaveLength(1);
   });
 });

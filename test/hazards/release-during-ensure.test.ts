@@ -93,6 +93,6 @@ describe("hazard 12a: a run is released while its ensure is in flight", () => {
       );
       expect(left, `seed ${random.seed}`).toEqual([]);
     },
-    RUNS * 1_000,
+    RUNS * 2_000,
   );
 });

@@ -23,48 +23,52 @@ const TREES: Readonly<Record<string, string>> = {
 /** Sheds session, environment and output: where only a scan can be had its receipt says so, and no more. */
 const DAEMON = `sh ${fixture("double-fork.sh")} TAG; sleep 1000`;
 
-describe.each(proofModes())("hazard 16: after StopServices on $host", ({ through }) => {
-  it("nothing of any stubborn tree lives, and its port is free", async () => {
-    const server = await startServer({ through });
-    onTestFinished(() => server.stop());
-    const proof = await proofOf(server);
-    const workspace = await realizePrimary(server);
-    onTestFinished(() => workspace.remove());
-    const trees = { ...TREES, ...(proof === StopProof.SCAN ? {} : { daemon: DAEMON }) };
-    const tags = new Map(Object.keys(trees).map((name) => [name, `${name}-${randomUUID()}`]));
-    onTestFinished(() => {
-      for (const tag of tags.values()) killAll(processesWith(tag));
-    });
+describe.each(proofModes())(
+  "hazard 16: after StopServices on $host",
+  { timeout: 120_000 },
+  ({ through }) => {
+    it("nothing of any stubborn tree lives, and its port is free", async () => {
+      const server = await startServer({ through });
+      onTestFinished(() => server.stop());
+      const proof = await proofOf(server);
+      const workspace = await realizePrimary(server);
+      onTestFinished(() => workspace.remove());
+      const trees = { ...TREES, ...(proof === StopProof.SCAN ? {} : { daemon: DAEMON }) };
+      const tags = new Map(Object.keys(trees).map((name) => [name, `${name}-${randomUUID()}`]));
+      onTestFinished(() => {
+        for (const tag of tags.values()) killAll(processesWith(tag));
+      });
 
-    const specs = Object.entries(trees).map(
-      ([name, command]): SpecInit =>
-        shellService(name, command.replaceAll("TAG", tags.get(name) ?? ""), {
-          stop: { gracePeriod: { nanos: 300_000_000 } },
-          ...(name === "listener" ? { port: { port: { case: "auto", value: {} } } } : {}),
+      const specs = Object.entries(trees).map(
+        ([name, command]): SpecInit =>
+          shellService(name, command.replaceAll("TAG", tags.get(name) ?? ""), {
+            stop: { gracePeriod: { nanos: 300_000_000 } },
+            ...(name === "listener" ? { port: { port: { case: "auto", value: {} } } } : {}),
+          }),
+      );
+      const { services } = await server.client.ensureServices({
+        runId: "run",
+        workspaceId: workspace.workspaceId,
+        services: specs,
+      });
+      for (const tag of tags.values()) await eventually(() => processesWith(tag).length > 0);
+
+      await Promise.all(
+        services.map(async ({ serviceId, serviceName, port }) => {
+          const { stopped, services: after } = await server.client.stopServices({
+            target: { case: "serviceId", value: serviceId },
+            force: true,
+          });
+          // At once: a stop is told when it is proven, not a little before.
+          expect(processesWith(tags.get(serviceName) ?? ""), serviceName).toEqual([]);
+          expect(after[0]?.state, serviceName).toBe(ServiceState.STOPPED);
+          expect(stopped[0], serviceName).toMatchObject({ proof, survivors: [], portsFree: true });
+          if (port !== undefined) await bind(port);
         }),
-    );
-    const { services } = await server.client.ensureServices({
-      runId: "run",
-      workspaceId: workspace.workspaceId,
-      services: specs,
+      );
     });
-    for (const tag of tags.values()) await eventually(() => processesWith(tag).length > 0);
-
-    await Promise.all(
-      services.map(async ({ serviceId, serviceName, port }) => {
-        const { stopped, services: after } = await server.client.stopServices({
-          target: { case: "serviceId", value: serviceId },
-          force: true,
-        });
-        // At once: a stop is told when it is proven, not a little before.
-        expect(processesWith(tags.get(serviceName) ?? ""), serviceName).toEqual([]);
-        expect(after[0]?.state, serviceName).toBe(ServiceState.STOPPED);
-        expect(stopped[0], serviceName).toMatchObject({ proof, survivors: [], portsFree: true });
-        if (port !== undefined) await bind(port);
-      }),
-    );
-  });
-});
+  },
+);
 
 function bind(port: number): Promise<void> {
   return new Promise((resolve, reject) => {

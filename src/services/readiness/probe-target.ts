@@ -27,10 +27,12 @@ export function probeTarget(
   const check = plan.spec[field]?.check;
   const mainPort = ports[""];
   if (check?.kind === "http") {
+    const path = `${field}.http.url_template`;
+    const template = check.urlTemplate || plan.spec.expose?.urlTemplate || "";
     const text = check.urlTemplate
-      ? plan.render(check.urlTemplate, ports, `${field}.http.url_template`)
+      ? plan.render(check.urlTemplate, ports, path)
       : serviceUrl(plan, ports);
-    const url = parseUrl(text, `${field}.http.url_template`);
+    const url = parseUrl(text, template, path);
     return {
       kind: "http",
       url,
@@ -49,13 +51,14 @@ export function probeTarget(
   return mainPort === undefined ? { kind: "alive" } : { kind: "tcp", port: mainPort };
 }
 
-function parseUrl(text: string, field: string): URL {
+/** Told as its template: what that renders to may hold a secret. */
+function parseUrl(text: string, template: string, field: string): URL {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    throw invalidField(field, `"${text}" is no http or https URL`);
+    throw invalidField(field, `"${template}" is no http or https URL`);
   }
   if (!isLoopback(url)) {
-    throw invalidField(field, `"${url.hostname}" is not this machine: probes ask loopback only`);
+    throw invalidField(field, `"${template}" is not on this machine: probes ask loopback only`);
   }
   return url;
 }
