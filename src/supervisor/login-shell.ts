@@ -55,10 +55,17 @@ export function readLoginShell(
       else if (chunk.includes(marker) && between(Buffer.concat(chunks).toString("utf8"), marker))
         finish();
     });
+    // The end of its output may be seen before its exit: only both together are silence.
+    let isOver = false;
+    const over = () => {
+      if (isOver) finish();
+      isOver = true;
+    };
     child.on("exit", (code, signal) => {
-      if (code !== 0) finish(new Error(`${shell} ended with ${signal ?? `code ${code}`}`));
+      if (code === 0) over();
+      else finish(new Error(`${shell} ended with ${signal ?? `code ${code}`}`));
     });
-    child.stdout.on("end", () => finish());
+    child.stdout.on("end", over);
   });
 }
 
