@@ -31,6 +31,7 @@ import { createPorts } from "./services/ports.ts";
 import { type ReconcileResult, reconcile } from "./services/reconcile.ts";
 import { createRegistry } from "./services/registry.ts";
 import { createServiceRecorder } from "./services/service-recorder.ts";
+import { findMarkedStrays } from "./services/strays.ts";
 import { openDataDirectory } from "./store/data-directory.ts";
 import { openStore } from "./store/store.ts";
 import { findPortOwners, portIsFree } from "./supervisor/listeners.ts";
@@ -93,7 +94,17 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     readLoginShell,
   });
   void base.warning().then((warning) => warning !== undefined && log.warn(warning));
-  const hasHoles = await canPunchHoles(config.dataDir);
+  // Each asks other programs, and waits for them.
+  const [hasHoles, supervisor] = await Promise.all([
+    canPunchHoles(config.dataDir),
+    createSupervisor({
+      installationId,
+      runtimeDirectory: place("runtime"),
+      clock,
+      failpoints,
+      log,
+    }),
+  ]);
   if (!hasHoles) {
     log.warn(
       "logs are not trimmed here: that needs the program fallocate (util-linux) and a file system with holes",
@@ -105,14 +116,6 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     onError: (message, error) => log.warn({ err: error }, message),
     punchHole: hasHoles ? punchHole : undefined,
   });
-  const supervisor = await createSupervisor({
-    installationId,
-    runtimeDirectory: place("runtime"),
-    clock,
-    failpoints,
-    log,
-  });
-
   const runs = createRunCalls();
   const operations = createOperations({
     store,
@@ -145,6 +148,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     registry,
     operations,
     runs,
+    supervisor,
     answeredOnce: createAnsweredOnce(store),
     launcher: createLauncher({
       clock,
@@ -159,6 +163,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       baseEnvironment: () => base.get(),
       directory: place("services"),
       shell: config.shell,
+      closing: closing.signal,
     }),
     allowedRoots,
     settings: {
@@ -184,6 +189,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   });
 
   let found: ReconcileResult | undefined;
+  let markedStrays = 0;
   const reconciled = Promise.withResolvers<void>();
   const info = async (): Promise<RuntimeInfo> => ({
     version: packageFacts.version,
@@ -193,7 +199,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     startTime,
     reconcile: {
       state: found === undefined ? "running" : "done",
-      ...(found ?? { reconciled: 0, adopted: 0, stopped: 0, strays: 0 }),
+      reconciled: found?.reconciled ?? 0,
+      adopted: found?.adopted ?? 0,
+      stopped: found?.stopped ?? 0,
+      strays: (found?.strays ?? 0) + markedStrays,
       restarted: 0,
       failed: 0,
       failures: [],
@@ -260,6 +269,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     onExpired: (ids) => services.expired(ids),
   });
   idle = createIdleSweep(core);
+  services.expired(found.unleased);
   idle.wake();
   const ready: Ready = {
     address: server.address,
@@ -269,7 +279,15 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   };
   writePrivateFile(place("server.json"), `${JSON.stringify(ready)}\n`);
   server.ready();
-  log.info({ ...ready, ...found }, "ready");
+  const { unleased: _, ...told } = found;
+  log.info({ ...ready, ...told }, "ready");
+  const behind = async () => {
+    await core.launcher.recordAdopted();
+    const strays = await findMarkedStrays(core);
+    markedStrays = strays.length;
+    if (strays.length > 0) log.warn({ strays }, "processes with this installation's marker");
+  };
+  behind().catch((err) => log.warn({ err }, "not looked for strays"));
 
   return {
     ready,

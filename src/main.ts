@@ -1,4 +1,7 @@
 #!/usr/bin/env node
-import { runProgram } from "./cli/program.ts";
+import { useCompileCache } from "./cli/compile-cache.ts";
 
+// Before all else is read: what has been compiled once is not stripped of its types and compiled again.
+useCompileCache();
+const { runProgram } = await import("./cli/program.ts");
 process.exitCode = await runProgram(process.argv);

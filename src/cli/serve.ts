@@ -3,6 +3,7 @@ import { Command, Option } from "commander";
 import { startApp } from "../app.ts";
 import { ConfigError, loadConfig, settings, variableOf } from "../config.ts";
 import { createLogger } from "../logger.ts";
+import { keepCompiled } from "./compile-cache.ts";
 
 /** `serve`: one server in the foreground, until SIGTERM or SIGINT. */
 export function serveCommand(): Command {
@@ -63,6 +64,7 @@ async function serve(config: ReturnType<typeof loadConfig>): Promise<void> {
   // A terminal that closes takes its server's reader, not the server's services or callers.
   process.on("SIGHUP", () => log.info("hangup ignored"));
   process.stdout.write(`${JSON.stringify(app.ready)}\n`);
+  keepCompiled();
   await ended.promise;
   process.exit(0);
 }

@@ -5,6 +5,7 @@ import type { Logger } from "../logger.ts";
 import type { StopPolicy } from "../model/service-spec.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { Store } from "../store/store.ts";
+import type { Supervisor } from "../supervisor/supervisor.ts";
 import type { AllowedRoots } from "../workspaces/allowed-roots.ts";
 import type { AnsweredOnce } from "./answered-once.ts";
 import type { Launcher } from "./launcher.ts";
@@ -18,6 +19,7 @@ export interface ServicesCore {
   readonly log: Logger;
   readonly registry: Registry;
   readonly launcher: Launcher;
+  readonly supervisor: Pick<Supervisor, "recorded" | "marked">;
   readonly runs: RunCalls;
   readonly answeredOnce: AnsweredOnce;
   readonly operations: Operations;

@@ -1,5 +1,6 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Service } from "../model/service.ts";
 import type { ServiceCommand } from "../model/service-spec.ts";
 import type { ProbeTarget } from "./readiness/probe-target.ts";
 
@@ -18,8 +19,23 @@ export interface Launch {
 const FILE = "launch.json";
 
 /** Beside the logs (0600), as long as the service lives: for its restarts, also by the next server. */
-export async function keepLaunch(serviceDirectory: string, launch: Launch): Promise<void> {
-  await writeFile(join(serviceDirectory, FILE), JSON.stringify(launch), { mode: 0o600 });
+export async function keepLaunch(
+  serviceDirectory: string,
+  launch: Launch,
+  service: Service,
+): Promise<void> {
+  const text = JSON.stringify({ ...launch, service });
+  await writeFile(join(serviceDirectory, FILE), text, { mode: 0o600 });
+}
+
+/** The row as it was when its launch was kept: for a process that outlives even its row. */
+export async function readKeptService(serviceDirectory: string): Promise<Service | undefined> {
+  try {
+    const kept = JSON.parse(await readFile(join(serviceDirectory, FILE), "utf8"));
+    return (kept as { readonly service?: Service }).service;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Undefined when there is none, or none that can be read: then it can be stopped, but not restarted. */

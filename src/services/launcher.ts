@@ -1,10 +1,11 @@
-import { mkdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate as breathe, setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
 import { maskSecrets } from "../environment/secrets.ts";
 import type { Failpoints } from "../failpoints.ts";
 import type { Logger } from "../logger.ts";
-import type { Log } from "../logs/log.ts";
 import type { Logs } from "../logs/logs.ts";
 import type { Service } from "../model/service.ts";
 import type { Store } from "../store/store.ts";
@@ -12,6 +13,7 @@ import type { Instance } from "../supervisor/instance.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { forgetLaunch, keepLaunch, type Launch, readLaunch } from "./launch.ts";
 import { createLife, type ServiceLife } from "./life.ts";
+import { createLifeLog, type LifeLog } from "./life-log.ts";
 import { repairWorkspaceLinks } from "./link-repair/repair-links.ts";
 import { type ServicePlan, serviceUrl, serviceVariables } from "./plan.ts";
 import type { Ports } from "./ports.ts";
@@ -28,9 +30,13 @@ export interface Launcher {
   launch(life: ServiceLife, plan: ServicePlan, insert: () => Promise<Service>): Promise<void>;
   /** Goes on with what an earlier server left of this row. */
   adopt(row: Service): Promise<Adopted>;
+  /** Goes on with the logs of those adopted, one after the other: nobody waits for that. */
+  recordAdopted(): Promise<void>;
   serviceDirectory(serviceId: string): string;
 }
 
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 5_000;
 const NOT_KEPT = "what it was started with is lost";
 
 export type Adopted = "adopted" | "ended" | "lost";
@@ -49,25 +55,24 @@ export interface LauncherDependencies {
   /** `<data dir>/services` */
   readonly directory: string;
   readonly shell: string;
+  /** Aborts when the server ends. */
+  readonly closing: AbortSignal;
 }
 
 export function createLauncher(deps: LauncherDependencies): Launcher {
   const { failpoints, logs, ports, registry, store, supervisor } = deps;
   const waiting = { count: 0 };
-  const files = new Map<string, LifeFiles>();
+  const lifeLogs = new Map<string, LifeLog>();
 
-  return { create, launch, adopt, serviceDirectory };
+  return { create, launch, adopt, recordAdopted, serviceDirectory };
 
   function create(row: Service): ServiceLife {
-    const opened = lazily(async () => {
-      await mkdir(serviceDirectory(row.serviceId), { recursive: true, mode: 0o700 });
-      return logs.open(serviceDirectory(row.serviceId));
-    });
+    const lifeLog = createLifeLog(logs, serviceDirectory(row.serviceId));
     const life = createLife(
       {
         clock: deps.clock,
         failpoints,
-        openLog: opened,
+        openLog: lifeLog.open,
         recorder: deps.recorder,
         waiting,
         start,
@@ -76,7 +81,7 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
       },
       row,
     );
-    files.set(row.serviceId, { open: opened, stopRecording: async () => {} });
+    lifeLogs.set(row.serviceId, lifeLog);
     registry.add(life);
     return life;
   }
@@ -99,19 +104,20 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
       ...(spec.liveness === undefined ? {} : { liveness: probeTarget(plan, numbers, "liveness") }),
     };
     const mainPort = numbers[""];
-    await store.services.update(serviceId, {
+    const facts = {
       url: maskSecrets(serviceUrl(plan, numbers), launch.env),
       ports: numbers,
       ...(mainPort === undefined ? {} : { port: mainPort }),
-    });
-    await openFiles(serviceId);
-    await keepLaunch(serviceDirectory(serviceId), launch);
+    };
+    await store.services.update(serviceId, facts);
+    await lifeLogs.get(serviceId)?.open();
+    await keepLaunch(serviceDirectory(serviceId), launch, { ...life.row(), ...facts });
     return launch;
   }
 
   async function start(row: Service, launch: Launch): Promise<Instance> {
     const { command, cwd, env, stdin } = launch;
-    await record(row);
+    await lifeLogs.get(row.serviceId)?.record(row);
     if (row.spec.repairWorkspaceLinks) {
       await repairWorkspaceLinks(cwd, join(serviceDirectory(row.serviceId), "stderr.log"));
     }
@@ -126,68 +132,103 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
     });
   }
 
-  async function adopt(row: Service): Promise<Adopted> {
+  async function adopt(stored: Service): Promise<Adopted> {
+    const row = await ofNewestInstance(stored);
+    const { serviceId, state } = row;
     const life = create(row);
-    ports.take(row.serviceId, row.ports);
-    await failpoints.hit("adopt.registered");
-    await record(row);
-    const launch = await readLaunch(serviceDirectory(row.serviceId));
-    const found = await supervisor.adopt(instanceDirectory(row));
-    await failpoints.hit("adopt.found");
+    ports.take(serviceId, row.ports);
+    lifeLogs.get(serviceId)?.recordLater(row);
+    const { found, launch } = await look(row);
     switch (found.kind) {
       case "living":
         life.resume(found.instance, launch);
         return "adopted";
       case "ended":
         // Also one that waits for its restart: its pause begins anew.
-        if (row.state === "BACKOFF" && launch === undefined) life.bury(undefined, NOT_KEPT);
+        if (state === "BACKOFF" && launch === undefined) life.bury(undefined, NOT_KEPT);
         else life.resume(found.instance, launch);
-        return row.state === "BACKOFF" ? "adopted" : "ended";
+        return state === "BACKOFF" ? "adopted" : "ended";
       case "never-started":
-        life.bury(undefined, "the server ended before the command was started");
-        return "lost";
+        return goOnWithout(life, row, launch);
       case "foreign":
         life.bury({ exitTime: deps.clock.now(), reason: "EXIT_STATUS_LOST" }, found.why);
         return "lost";
     }
   }
 
-  async function openFiles(serviceId: string): Promise<Log | undefined> {
-    return files.get(serviceId)?.open();
+  /** What cannot be looked at (no descriptors left) is neither living nor dead: it is looked at again. */
+  async function look(row: Service) {
+    for (let pause = FIRST_RETRY_MS; ; pause = Math.min(2 * pause, LONGEST_RETRY_MS)) {
+      try {
+        await failpoints.hit("adopt.registered");
+        const launch = await readLaunch(serviceDirectory(row.serviceId));
+        const found = await supervisor.adopt(instanceDirectory(row));
+        await failpoints.hit("adopt.found");
+        return { found, launch };
+      } catch (err) {
+        deps.log.error({ err, service_id: row.serviceId }, "not adopted yet");
+        await delay(pause, undefined, { signal: deps.closing, ref: false });
+      }
+    }
   }
 
-  /** What grows from now on is this instance's. */
-  async function record({ serviceId, instance, spec }: Service): Promise<void> {
-    const file = files.get(serviceId);
-    const log = await openFiles(serviceId);
-    if (file === undefined || log === undefined) return;
-    await file.stopRecording();
-    const maxBytes = spec.logs?.maxBytes;
-    const recording = await log.record(instance, {
-      instanceDirectory: join(serviceDirectory(serviceId), "instances", String(instance)),
-      ...(maxBytes ? { maxBytes } : {}),
-    });
-    file.stopRecording = () => recording.stop();
+  /** There is no process, and never will be of this attempt. */
+  async function goOnWithout(
+    life: ServiceLife,
+    row: Service,
+    launch: Launch | undefined,
+  ): Promise<Adopted> {
+    if (row.state === "STARTING" && launch !== undefined) {
+      // The server that died is a caller that went away: the start goes on, as the same instance. A shim
+      // that comes late finds its directory gone, and starts nothing.
+      await rm(instanceDirectory(row), { recursive: true, force: true });
+      life.begin(launch);
+      return "adopted";
+    }
+    if (row.state === "BACKOFF" && launch !== undefined) {
+      life.resume(undefined, launch);
+      return "adopted";
+    }
+    const exit = { exitTime: deps.clock.now(), reason: "EXIT_STATUS_LOST" } as const;
+    if (row.state === "RUNNING") life.bury(exit, "its instance directory is gone");
+    else life.bury(undefined, "the server ended before the command was started");
+    return "lost";
+  }
+
+  /** A store that was restored from a backup may know of an earlier instance only. */
+  async function ofNewestInstance(row: Service): Promise<Service> {
+    const { serviceId, instance } = row;
+    const instances = join(serviceDirectory(serviceId), "instances");
+    if (!existsSync(join(instances, String(instance + 1)))) return row;
+    const newest = Math.max(...(await readdir(instances)).map(Number).filter(Number.isInteger));
+    const restartCount = row.restartCount + newest - instance;
+    return (await store.services.update(serviceId, { instance: newest, restartCount })) ?? row;
+  }
+
+  async function recordAdopted(): Promise<void> {
+    for (const [serviceId, lifeLog] of [...lifeLogs]) {
+      await breathe();
+      await lifeLog
+        .catchUp()
+        .catch((err) => deps.log.warn({ err, service_id: serviceId }, "log not indexed"));
+    }
   }
 
   function onOver(life: ServiceLife): void {
-    const file = files.get(life.serviceId);
-    files.delete(life.serviceId);
-    ports.giveBack(life.serviceId);
+    const { serviceId } = life;
+    const lifeLog = lifeLogs.get(serviceId);
+    lifeLogs.delete(serviceId);
+    ports.giveBack(serviceId);
     registry.remove(life);
-    close(file, life.serviceId).catch((err) =>
-      deps.log.warn({ err, service_id: life.serviceId }, "log not closed"),
-    );
+    forget(serviceId)
+      .catch((err) => deps.log.warn({ err, service_id: serviceId }, "launch not forgotten"))
+      .then(() => lifeLog?.close())
+      .catch((err) => deps.log.warn({ err, service_id: serviceId }, "log not closed"));
   }
 
-  async function close(file: LifeFiles | undefined, serviceId: string): Promise<void> {
-    if (file === undefined) return;
+  async function forget(serviceId: string): Promise<void> {
     await failpoints.hit("service.settled");
     await forgetLaunch(serviceDirectory(serviceId));
-    await file.stopRecording();
-    const log = await file.open();
-    log.wake();
-    log.release();
   }
 
   function serviceDirectory(serviceId: string): string {
@@ -199,19 +240,6 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
   }
 }
 
-interface LifeFiles {
-  readonly open: () => Promise<Log>;
-  stopRecording: () => Promise<void>;
-}
-
 function instanceId(row: Service): string {
   return `${row.serviceId}-${row.instance}`;
-}
-
-function lazily<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
 }

@@ -45,6 +45,8 @@ export interface ServiceLife {
   launch(insert: () => Promise<Service>, prepare: () => Promise<Launch>): Promise<void>;
   /** Goes on with what an earlier server left. Once, instead of `launch`. */
   resume(instance: Instance | undefined, launch: Launch | undefined): void;
+  /** Starts the process that an earlier server had only meant to start. Once, instead of `launch`. */
+  begin(launch: Launch): void;
   /** Writes the end of a process that is gone already. Once, instead of `launch`. */
   bury(exit: ServiceExit | undefined, message: string): void;
   /**
@@ -136,10 +138,14 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
       launch = known;
       attempt.resume(instance);
       if (life.state !== "STARTING") attempt.wasReady();
-      if (life.state === "STARTING") perform("probe");
+      if (life.state === "STARTING") goOnStarting(instance);
       if (life.state === "STOPPING") perform("end-tree");
       if (life.state === "BACKOFF") perform("await-backoff");
       if (life.state === "RUNNING") beginLiveness();
+    },
+    begin(known) {
+      inserted.resolve();
+      attempt.spawn(async () => known);
     },
     bury(exit, message) {
       inserted.resolve();
@@ -170,6 +176,13 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
   // Who joins a life that never was learns it from `launch`; nobody may be there to hear this.
   inserted.promise.catch(() => {});
   return self;
+
+  /** Its server may have died before the row named the process. */
+  function goOnStarting(instance: Instance | undefined): void {
+    if (instance === undefined || row.providerRef !== "") return perform("probe");
+    const { pid, startTime } = instance;
+    void tell({ type: "spawned" }, { providerRef: String(pid), startTime }).catch(() => {});
+  }
 
   /** One event after the other: stored first, then acted upon. */
   function tell(

@@ -10,10 +10,12 @@ import {
   type InstanceRecord,
   removeSecrets,
 } from "./instance-directory.ts";
+import { findMarked, type MarkedProcess } from "./marked-processes.ts";
 import { MARKER_VARIABLE, markerOf } from "./marker.ts";
 import { detectPlatform, type Platform } from "./platform.ts";
 import { checkLaunch } from "./preflight.ts";
 import { createProcessTables } from "./process-table.ts";
+import { findRecorded, type RecordedProcess } from "./recorded-process.ts";
 import { renderRunFile } from "./run-file.ts";
 import { createSemaphore } from "./semaphore.ts";
 import { installShim } from "./shim-file.ts";
@@ -36,6 +38,10 @@ export interface Supervisor {
   start(request: StartRequest): Promise<Instance>;
   /** Takes over an instance directory that an earlier server left. */
   adopt(directory: string): Promise<Adoption>;
+  /** The living main process of an instance directory, if it is provably ours. Changes nothing. */
+  recorded(directory: string): Promise<RecordedProcess | undefined>;
+  /** The processes that say they are of this installation's instances. */
+  marked(): Promise<readonly MarkedProcess[]>;
   capabilities(): SupervisorCapabilities;
   /** Ends watches, timers and waits (a stop under way rejects with SHUTTING_DOWN). Processes go on. */
   close(): Promise<void>;
@@ -127,6 +133,8 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   return {
     start: (request) => withinLimit(() => start(request)),
     adopt: (directory) => adoptInstance(directory, installationId, context),
+    recorded: (directory) => findRecorded(directory, installationId, platform),
+    marked: async () => (platform.proc ? findMarked(installationId, context.tables) : []),
     capabilities: () => ({
       cgroup: cgroups !== undefined,
       subreaper: subreaper.length > 0,

@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { get } from "node:http";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startServer } from "../test/support/server.ts";
+import { realizePrimary, shellService } from "../test/support/workspace.ts";
+
+const MAIN = new URL("../src/main.ts", import.meta.url).pathname;
+/** Services of one call. */
+const AT_ONCE = 100;
+
+export interface ColdStart {
+  readonly services: number;
+  /** From the spawn of `serve` to its first answer about its health. */
+  readonly healthMs: number;
+  /** From the spawn to the ready line: everything that lives is adopted. */
+  readonly adoptedMs: number;
+  readonly adopted: number;
+  /** The longest wait for an answer about health between these two. */
+  readonly slowestHealthMs: number;
+}
+
+/**
+ * How soon a server that finds `count` living services serves again. Its predecessor is killed; the
+ * services (each a `sleep` with its shim and writers) go on.
+ */
+export async function measureColdStart(count: number, nodeArgs: readonly string[] = []) {
+  const dataDir = mkdtempSync(join(tmpdir(), "wsrt-cold-"));
+  const first = await startServer({ dataDir });
+  const workspace = await realizePrimary(first);
+  for (let begun = 0; begun < count; begun += AT_ONCE) {
+    const length = Math.min(AT_ONCE, count - begun);
+    await first.client.ensureServices({
+      runId: "bench",
+      workspaceId: workspace.workspaceId,
+      services: Array.from({ length }, (_, index) =>
+        shellService(`sleeper-${begun + index}`, "echo up; exec sleep 100000"),
+      ),
+    });
+  }
+  await first.kill("SIGKILL");
+  const found = await startMeasured(dataDir, nodeArgs);
+  const last = await startServer({ dataDir });
+  await last.client.stopServices({
+    target: { case: "workspaceId", value: workspace.workspaceId },
+    force: true,
+    gracePeriod: { seconds: 0n, nanos: 0 },
+  });
+  await last.stop();
+  workspace.remove();
+  rmSync(dataDir, { recursive: true, force: true });
+  return { services: count, ...found } satisfies ColdStart;
+}
+
+async function startMeasured(dataDir: string, nodeArgs: readonly string[]) {
+  const port = await freePort();
+  const begun = performance.now();
+  const server = spawn(
+    process.execPath,
+    [...nodeArgs, MAIN, "serve", "--listen", `127.0.0.1:${port}`, "--data-dir", dataDir],
+    { stdio: ["ignore", "pipe", "pipe"] },
+  );
+  const asking = askHealth(port, begun);
+  const adopted = await adoptedOf(server);
+  const adoptedMs = performance.now() - begun;
+  const { healthMs, slowestHealthMs } = await asking.end();
+  server.kill("SIGTERM");
+  await once(server, "exit");
+  return { healthMs, adoptedMs, adopted, slowestHealthMs };
+}
+
+/** What the log line of a server that is ready says of its adoptions. */
+async function adoptedOf(server: ChildProcess): Promise<number> {
+  let told = "";
+  server.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    told += text;
+  });
+  await once(server.stdout as NodeJS.ReadableStream, "data");
+  for (;;) {
+    const line = told.split("\n").find((text) => text.includes('"adopted"'));
+    if (line !== undefined) return (JSON.parse(line) as { adopted: number }).adopted;
+    await sleep(5);
+  }
+}
+
+/** Asks every few milliseconds, one question at a time. */
+function askHealth(port: number, begun: number) {
+  let ended = false;
+  let healthMs = 0;
+  let slowestHealthMs = 0;
+  const asking = (async () => {
+    while (!ended) {
+      const asked = performance.now();
+      const answered = await ask(port);
+      if (answered && healthMs === 0) healthMs = performance.now() - begun;
+      if (answered) slowestHealthMs = Math.max(slowestHealthMs, performance.now() - asked);
+      await sleep(5);
+    }
+  })();
+  return {
+    async end() {
+      ended = true;
+      await asking;
+      return { healthMs, slowestHealthMs };
+    },
+  };
+}
+
+function ask(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const request = get({ host: "127.0.0.1", port, path: "/healthz", agent: false }, (answer) => {
+      answer.resume().on("end", () => resolve(true));
+    });
+    request.on("error", () => resolve(false));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  return port;
+}
+
+if (import.meta.main) {
+  console.log(await measureColdStart(Number(process.argv[2] ?? 1000), process.execArgv));
+}
