@@ -179,9 +179,12 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
 
   /** Its server may have died before the row named the process. */
   function goOnStarting(instance: Instance | undefined): void {
-    if (instance === undefined || row.providerRef !== "") return perform("probe");
-    const { pid, startTime } = instance;
-    void tell({ type: "spawned" }, { providerRef: String(pid), startTime }).catch(() => {});
+    if (instance === undefined || row.providerRef !== "") {
+      perform("probe");
+    } else {
+      const { pid, startTime } = instance;
+      void tell({ type: "spawned" }, { providerRef: String(pid), startTime }).catch(() => {});
+    }
   }
 
   /** One event after the other: stored first, then acted upon. */
