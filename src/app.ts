@@ -38,6 +38,8 @@ import { findPortOwners, portIsFree } from "./supervisor/listeners.ts";
 import { readLoginShell } from "./supervisor/login-shell.ts";
 import { canPunchHoles, punchHole } from "./supervisor/punch-hole.ts";
 import { createSupervisor } from "./supervisor/supervisor.ts";
+import { createGarbageCollector } from "./upkeep/collect-garbage.ts";
+import { scheduleGarbage } from "./upkeep/schedule.ts";
 import { createAllowedRoots } from "./workspaces/allowed-roots.ts";
 import { createWorkspaces } from "./workspaces/manager.ts";
 
@@ -188,6 +190,17 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     settings: config,
   });
 
+  const collectGarbage = createGarbageCollector({
+    store,
+    clock,
+    failpoints,
+    supervisor,
+    workspaces,
+    isDriven: (id) => registry.get(id) !== undefined || operations.isRunning(id),
+    servicesDirectory: place("services"),
+    operationsDirectory: place("operations"),
+  });
+
   let found: ReconcileResult | undefined;
   let markedStrays = 0;
   const reconciled = Promise.withResolvers<void>();
@@ -240,6 +253,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       }),
       watch: (options) => watchChanges({ ...options, source: store, hub, clock }),
       cursorAt: (revision) => encodeCursor(store.generation, revision),
+      collectGarbage,
       info,
       clock,
     }),
@@ -287,12 +301,14 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     markedStrays = strays.length;
     if (strays.length > 0) log.warn({ strays }, "processes with this installation's marker");
   };
+  const stopCollecting = scheduleGarbage({ collect: collectGarbage, clock, log });
   behind().catch((err) => log.warn({ err }, "not looked for strays"));
 
   return {
     ready,
     async close() {
       rmSync(place("server.json"), { force: true });
+      stopCollecting();
       await server.shutdown();
       idle?.close();
       expiry?.close();

@@ -250,7 +250,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-function parseSpan(name: string, value: string): number {
+export function parseSpan(name: string, value: string): number {
   if (value === "0") return 0;
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(value);
   const unit = UNITS_MS[match?.[2] ?? ""];

@@ -54,6 +54,7 @@ export const FAILPOINTS = [
   "lease.released",
   "lease.all-renewed",
   "index.record-written",
+  "garbage.row-deleted",
   "adopt.registered",
   "adopt.found",
   "adopt.reconciled",

@@ -3,6 +3,7 @@ import packageFacts from "../../package.json" with { type: "json" };
 import { ConfigError } from "../config.ts";
 import { ExitError } from "./exit-error.ts";
 import { explain } from "./explain-error.ts";
+import { gcCommand } from "./gc.ts";
 import { healthCommand } from "./health.ts";
 import { logsCommand } from "./logs.ts";
 import { psCommand } from "./ps.ts";
@@ -29,6 +30,7 @@ export function buildProgram(): Command {
     stopCommand(),
     workspaceCommand(),
     rescueCommand(),
+    gcCommand(),
     healthCommand(),
   ]) {
     program.addCommand(command.exitOverride().showHelpAfterError("(--help says more)"));

@@ -3,8 +3,10 @@ import type { Clock } from "../clock.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { ProjectWorkspaces } from "../project-workspaces/project-workspaces.ts";
 import type { Services } from "../services/services.ts";
+import type { CollectGarbage } from "../upkeep/collect-garbage.ts";
 import type { Workspaces } from "../workspaces/workspaces.ts";
 import { createCleanupHandlers } from "./cleanup-handlers.ts";
+import { createGarbageHandlers } from "./garbage-handlers.ts";
 import type { ServiceHandlers } from "./handler.ts";
 import { createInfoHandlers, type RuntimeInfo } from "./info-handlers.ts";
 import { createLogHandlers, type LogSources } from "./log-handlers.ts";
@@ -29,6 +31,7 @@ export interface HandlerDependencies {
   readonly watch: Watch;
   /** For the `cursor` of lists: where a watch goes on. */
   readonly cursorAt: CursorAt;
+  readonly collectGarbage: CollectGarbage;
   readonly info: () => RuntimeInfo | Promise<RuntimeInfo>;
   readonly clock: Clock;
 }
@@ -36,7 +39,7 @@ export interface HandlerDependencies {
 /** Shells: message in, domain call, message out. */
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
   const { services, workspaces, projectWorkspaces, operations } = dependencies;
-  const { logSources, watch, cursorAt, info, clock } = dependencies;
+  const { logSources, watch, cursorAt, collectGarbage, info, clock } = dependencies;
   return {
     ...createNotImplementedHandlers(),
     ...createProjectWorkspaceHandlers(projectWorkspaces, cursorAt),
@@ -47,6 +50,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createOperationHandlers(operations, cursorAt),
     ...createLogHandlers(logSources, clock),
     ...createWatchHandlers(watch),
+    ...createGarbageHandlers(collectGarbage),
     ...createInfoHandlers(info),
   };
 }

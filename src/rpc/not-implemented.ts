@@ -6,7 +6,6 @@ import type { ServiceHandlers } from "./handler.ts";
 export const notImplementedMethods = [
   "prepareRun",
   "reportServices",
-  "collectGarbage",
 ] as const satisfies readonly (keyof ServiceHandlers<typeof WorkspaceRuntime>)[];
 
 type NotImplementedHandlers = Pick<

@@ -44,8 +44,8 @@ function isDriven({ registry, operations }: ServicesCore, instanceId: string): b
 }
 
 /** Directories of services that the store does not know. */
-async function withoutRow({ launcher, store, settings }: ServicesCore): Promise<string[]> {
-  const known = new Set(await store.services.listIds(settings.nodeId));
+async function withoutRow({ launcher, store }: ServicesCore): Promise<string[]> {
+  const known = new Set(await store.garbage.serviceIds());
   const names = await readdir(launcher.serviceDirectory("")).catch(ignoreMissing);
   return names.filter((name) => !known.has(name));
 }

@@ -1,3 +1,4 @@
+import type { Db } from "./schema.ts";
 import type { Session } from "./session.ts";
 
 /** How long the result of a call with a request id answers the same call again. */
@@ -15,6 +16,8 @@ export interface RequestQueries {
   find(key: RequestKey): Promise<string | undefined>;
   /** The first result of a key stays; results past their time go. */
   keep(key: RequestKey, result: string): Promise<void>;
+  /** Lets go of results past their time. */
+  expire(): Promise<void>;
 }
 
 export function createRequestQueries(session: Session): RequestQueries {
@@ -34,10 +37,7 @@ export function createRequestQueries(session: Session): RequestQueries {
     keep: ({ companyId, method, requestId }, result) =>
       session.write(async ({ db, clock }) => {
         const now = clock.now();
-        await db
-          .deleteFrom("requests")
-          .where("create_time", "<=", now - KEPT_MS)
-          .execute();
+        await deleteExpired(db, now);
         await db
           .insertInto("requests")
           .values({
@@ -50,5 +50,13 @@ export function createRequestQueries(session: Session): RequestQueries {
           .onConflict((conflict) => conflict.doNothing())
           .execute();
       }),
+    expire: () => session.write(({ db, clock }) => deleteExpired(db, clock.now())),
   };
+}
+
+async function deleteExpired(db: Db, now: number): Promise<void> {
+  await db
+    .deleteFrom("requests")
+    .where("create_time", "<=", now - KEPT_MS)
+    .execute();
 }

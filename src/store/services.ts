@@ -62,8 +62,6 @@ export interface ServiceQueries {
   list(filter: ServiceFilter, page: PageRequest): Promise<Page<Service>>;
   /** All that match, oldest first: for the managers, not for callers. */
   listAll(filter: Partial<ServiceFilter>): Promise<Service[]>;
-  /** The ids of a node's local services, in whatever state. */
-  listIds(nodeId: string): Promise<string[]>;
   /** Local services of a node in these states, oldest first. */
   listByStates(nodeId: string, states: readonly ServiceState[]): Promise<Service[]>;
   /** The record that was deleted. Its leases must be gone before. */
@@ -104,16 +102,6 @@ export function createServiceQueries(session: Session): ServiceQueries {
       session.read(async (db) => {
         const query = selectMatching(session, db, filter);
         return (await query.orderBy("create_time").execute()).map(serviceFromRow);
-      }),
-    listIds: (nodeId) =>
-      session.read(async (db) => {
-        const rows = await db
-          .selectFrom("services")
-          .select("service_id")
-          .where("provider", "=", "LOCAL_PROCESS")
-          .where("node_id", "=", nodeId)
-          .execute();
-        return rows.map(({ service_id }) => service_id);
       }),
     listByStates: (nodeId, states) =>
       session.read(async (db) => {

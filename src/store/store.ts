@@ -4,6 +4,8 @@ import type { ChangeQueries } from "./changes.ts";
 import { createChangeQueries } from "./changes.ts";
 import type { DatabaseLocation } from "./database.ts";
 import { openDatabase } from "./database.ts";
+import type { GarbageQueries } from "./garbage.ts";
+import { createGarbageQueries } from "./garbage.ts";
 import type { LeaseQueries } from "./leases.ts";
 import { createLeaseQueries } from "./leases.ts";
 import type { LiveResources } from "./live-resources.ts";
@@ -46,6 +48,7 @@ export interface StoreQueries {
   readonly ports: PortQueries;
   readonly requests: RequestQueries;
   readonly changes: ChangeQueries;
+  readonly garbage: GarbageQueries;
 }
 
 /**
@@ -103,5 +106,6 @@ function createQueries(session: Session): StoreQueries {
     ports: createPortQueries(session),
     requests: createRequestQueries(session),
     changes: createChangeQueries(session),
+    garbage: createGarbageQueries(session),
   };
 }

@@ -1,5 +1,5 @@
 import { findLive, isLocal } from "./identity.ts";
-import { readClaim, readExit, readInstanceRecord } from "./instance-directory.ts";
+import { readClaim, readDrained, readExit, readInstanceRecord } from "./instance-directory.ts";
 import type { Platform } from "./platform.ts";
 
 /** The main process of an instance. */
@@ -25,4 +25,25 @@ export async function findRecorded(
   if (pid.kind !== "process" || readExit(directory) !== undefined) return undefined;
   const isLiving = findLive(pid.process) !== undefined;
   return isLiving ? { pid: pid.process.pid, startTime: pid.time } : undefined;
+}
+
+/**
+ * Whether the process of `directory`, or the shim that writes its end and its logs, may live: whenever nothing shows
+ * that they do not.
+ */
+export async function isDirectoryInUse(
+  directory: string,
+  installationId: string,
+  platform: Platform,
+): Promise<boolean> {
+  const record = await readInstanceRecord(directory);
+  // Written before the shim is spawned: without it there was none.
+  if (record === undefined || record.bootId !== platform.bootId) return false;
+  if (record.installationId !== installationId) return true;
+  if (readDrained(directory).drained) return false;
+  if (!platform.proc || !isLocal(record, platform)) return readExit(directory) === undefined;
+  return (["claim", "pid"] as const).some((name) => {
+    const claim = readClaim(directory, name);
+    return claim.kind === "process" && findLive(claim.process) !== undefined;
+  });
 }

@@ -15,7 +15,7 @@ import { MARKER_VARIABLE, markerOf } from "./marker.ts";
 import { detectPlatform, type Platform } from "./platform.ts";
 import { checkLaunch } from "./preflight.ts";
 import { createProcessTables } from "./process-table.ts";
-import { findRecorded, type RecordedProcess } from "./recorded-process.ts";
+import { findRecorded, isDirectoryInUse, type RecordedProcess } from "./recorded-process.ts";
 import { renderRunFile } from "./run-file.ts";
 import { createSemaphore } from "./semaphore.ts";
 import { installShim } from "./shim-file.ts";
@@ -40,6 +40,8 @@ export interface Supervisor {
   adopt(directory: string): Promise<Adoption>;
   /** The living main process of an instance directory, if it is provably ours. Changes nothing. */
   recorded(directory: string): Promise<RecordedProcess | undefined>;
+  /** An instance directory that must stay: its process or its shim may live. */
+  isInUse(directory: string): Promise<boolean>;
   /** The processes that say they are of this installation's instances. */
   marked(): Promise<readonly MarkedProcess[]>;
   capabilities(): SupervisorCapabilities;
@@ -134,6 +136,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
     start: (request) => withinLimit(() => start(request)),
     adopt: (directory) => adoptInstance(directory, installationId, context),
     recorded: (directory) => findRecorded(directory, installationId, platform),
+    isInUse: (directory) => isDirectoryInUse(directory, installationId, platform),
     marked: async () => (platform.proc ? findMarked(installationId, context.tables) : []),
     capabilities: () => ({
       cgroup: cgroups !== undefined,

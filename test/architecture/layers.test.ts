@@ -8,7 +8,7 @@ const layers: readonly (readonly string[])[] = [
   ["app", "log-sources"],
   ["server"],
   ["rpc"],
-  ["project-workspaces", "workspaces", "services", "leases", "operations"],
+  ["project-workspaces", "workspaces", "services", "leases", "operations", "upkeep"],
   ["git", "supervisor", "store"],
   ["logs", "events"],
   ["templates", "environment", "config"],
