@@ -201,8 +201,14 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
     const instances = join(serviceDirectory(serviceId), "instances");
     if (!existsSync(join(instances, String(instance + 1)))) return row;
     const newest = Math.max(...(await readdir(instances)).map(Number).filter(Number.isInteger));
-    const restartCount = row.restartCount + newest - instance;
-    return (await store.services.update(serviceId, { instance: newest, restartCount })) ?? row;
+    const living = await supervisor.recorded(join(instances, String(newest)));
+    const facts = {
+      instance: newest,
+      restartCount: row.restartCount + newest - instance,
+      providerRef: living === undefined ? "" : String(living.pid),
+      ...(living === undefined ? {} : { startTime: living.startTime }),
+    };
+    return (await store.services.update(serviceId, facts)) ?? row;
   }
 
   async function recordAdopted(): Promise<void> {
