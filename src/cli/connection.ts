@@ -24,7 +24,8 @@ export async function withClient<T>(
   options: ConnectionOptions,
   action: (client: RuntimeClient) => Promise<T>,
 ): Promise<T> {
-  using client = createClient(options);
+  // One try: a person would rather read what is wrong than wait.
+  using client = createClient({ ...options, maxAttempts: 1 });
   return await action(client);
 }
 

@@ -41,19 +41,20 @@ function isLoss(error: ConnectError): boolean {
   return (
     error.code === Code.Aborted ||
     error.code === Code.Canceled ||
-    /^http\/2 stream closed|^protocol error: (missing status|incomplete|promised)/.test(
+    /^http\/2 stream closed|^Received RST_STREAM|^protocol error: (missing status|incomplete|promised)/.test(
       error.rawMessage,
     )
   );
 }
 
+/** The last ones are of certificates that were refused. */
+const SYSTEM_CODE = /^(E[A-Z]+|ERR_(HTTP2|STREAM|TLS)_\w+|\w*CERT_\w+|\w*_CERT|UNABLE_TO_\w+)$/;
+
 /** Of a failed system call or a broken HTTP/2 session, anywhere in the chain of causes. */
 function systemCode(error: unknown): string | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    if (typeof code === "string" && /^(E[A-Z]+|ERR_HTTP2_\w+|ERR_STREAM_\w+)$/.test(code)) {
-      return code;
-    }
+    if (typeof code === "string" && SYSTEM_CODE.test(code)) return code;
   }
   return undefined;
 }

@@ -3,7 +3,7 @@ import type {
   StreamLogsRequestSchema,
   StreamLogsResponse,
 } from "../../gen/workspace/runtime/v1/log_pb.ts";
-import type { RuntimeMethods } from "./client.ts";
+import type { RuntimeMethods } from "./methods.ts";
 import { cutShort, type ResumeOptions, resume } from "./resume.ts";
 
 /**

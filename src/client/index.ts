@@ -1,10 +1,6 @@
+export { type CallPolicy, defaultTimeoutsMs } from "./call-policy.ts";
 export { checkHealth, type HealthState } from "./check-health.ts";
-export {
-  type ClientOptions,
-  createClient,
-  type RuntimeClient,
-  type RuntimeMethods,
-} from "./client.ts";
+export { type ClientOptions, createClient } from "./client.ts";
 export {
   ConfigFileError,
   type ConfigProblem,
@@ -22,6 +18,7 @@ export {
   type ServerRecord,
 } from "./locate.ts";
 export * from "./messages.ts";
+export type { RuntimeClient, RuntimeMethods } from "./methods.ts";
 export type { ResumeOptions } from "./resume.ts";
 export {
   createLineSplitter,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { errorDetails } from "./error-details.ts";
+import { retryDelayMs } from "./retry-delay.ts";
 
 export interface ResumeOptions {
   /** Ends the iteration, quietly. */
@@ -10,9 +11,6 @@ export interface ResumeOptions {
   /** Throw the last error after so long without a word from the server; default: never. */
   readonly giveUpAfterMs?: number | undefined;
 }
-
-const FIRST_DELAY_MS = 50;
-const LONGEST_DELAY_MS = 5_000;
 
 /**
  * Runs `attempt` again and again, each from where the one before came to, until one ends by itself. A lost connection
@@ -40,7 +38,7 @@ export async function* resume<T>(
     } catch (error) {
       if (signal?.aborted) return;
       if (!isAway(error) || performance.now() - heardAt > giveUpAfterMs) throw error;
-      const delayMs = retryDelay(error, tries++);
+      const delayMs = retryDelayMs(error, tries++);
       onRetry?.(error, delayMs);
       await sleep(delayMs, undefined, signal ? { signal } : {}).catch(() => {});
     } finally {
@@ -61,12 +59,4 @@ function isAway(error: unknown): error is ConnectError {
   if (error.code === Code.Unavailable) return true;
   // Too many streams: the server says when to try again.
   return error.code === Code.ResourceExhausted && errorDetails(error).retryAfterMs !== undefined;
-}
-
-/** Doubled each time and scattered, so that a thousand clients do not come back in one moment. */
-function retryDelay(error: ConnectError, tries: number): number {
-  const ceiling = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(tries, 16));
-  const scattered = ceiling * (0.5 + Math.random() / 2);
-  const asked = errorDetails(error).retryAfterMs ?? 0;
-  return Math.max(scattered, asked * (1 + Math.random() / 4));
 }

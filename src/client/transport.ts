@@ -1,22 +1,18 @@
 import { connect as connectTcp, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
-import { Code, ConnectError, type Interceptor, type Transport } from "@connectrpc/connect";
+import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { authorize } from "./authorize.ts";
 import { connectionErrors } from "./connection-errors.ts";
-import {
-  type LocateOptions,
-  type Location,
-  locateServer,
-  locateToken,
-  NoServerError,
-} from "./locate.ts";
+import { type LocateOptions, type Location, locateServer } from "./locate.ts";
+import { locateForCall } from "./locate-for-call.ts";
 
 export interface TransportOptions extends LocateOptions {
   /** For an https address: authorities to trust besides the system's, and a certificate of one's own. */
   readonly tls?: Pick<ConnectionOptions, "ca" | "cert" | "key" | "servername"> | undefined;
 }
 
-/** gRPC over one HTTP/2 connection, opened with the first call. */
+/** Calls over one HTTP/2 connection, opened with the first of them. */
 export interface RuntimeTransport {
   readonly transport: Transport;
   /** Ends the connection and the calls on it with CANCELLED; a later call opens a new one. */
@@ -24,7 +20,7 @@ export interface RuntimeTransport {
 }
 
 /** Bytes of one stream in flight; HTTP/2's own 64 KiB halves the speed of a log. */
-const STREAM_WINDOW_BYTES = 1024 * 1024;
+export const STREAM_WINDOW_BYTES = 1024 * 1024;
 
 /**
  * Where the server is gets decided anew for each connection, and which token for each call: a server that
@@ -62,22 +58,12 @@ function createSessions(options: TransportOptions): Sessions {
     authority: sessions.authority,
     // Not in createConnection: the manager would never hear of what is thrown there.
     async request(...call) {
-      location = locate(options);
+      location = locateForCall(options);
       return sessions.request(...call);
     },
     notifyResponseByteRead: (stream) => sessions.notifyResponseByteRead(stream),
     abort: (reason) => sessions.abort(reason),
   };
-}
-
-function locate(options: TransportOptions): Location {
-  try {
-    return locateServer(options);
-  } catch (error) {
-    const code = error instanceof NoServerError ? Code.Unavailable : Code.InvalidArgument;
-    const message = error instanceof Error ? error.message : String(error);
-    throw new ConnectError(message, code, undefined, undefined, error);
-  }
 }
 
 function openConnection(location: Location, tls: TransportOptions["tls"]): Socket {
@@ -87,12 +73,4 @@ function openConnection(location: Location, tls: TransportOptions["tls"]): Socke
   const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
   if (url.protocol === "http:") return connectTcp({ host, port });
   return connectTls({ servername: host, ...tls, host, port, ALPNProtocols: ["h2"] });
-}
-
-function authorize(options: TransportOptions): Interceptor {
-  return (next) => (request) => {
-    const token = options.socket === undefined ? locateToken(options) : "";
-    if (token !== "") request.header.set("authorization", `Bearer ${token}`);
-    return next(request);
-  };
 }

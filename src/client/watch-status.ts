@@ -1,7 +1,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Change, WatchStatusRequestSchema } from "../../gen/workspace/runtime/v1/watch_pb.ts";
-import type { RuntimeMethods } from "./client.ts";
 import { errorDetails } from "./error-details.ts";
+import type { RuntimeMethods } from "./methods.ts";
 import { cutShort, type ResumeOptions, resume } from "./resume.ts";
 
 export interface StatusUpdate {

@@ -73,6 +73,13 @@ describe("architecture", () => {
     expect(told(inward)).toEqual([]);
   });
 
+  it("loads grpc-js for the client's own entry alone, and Connect's sockets for the other", () => {
+    const of = (folder: RegExp, what: RegExp) =>
+      imports.filter(({ from, to }) => folder.test(from) && what.test(to));
+    expect(told(of(/^src\/client\/(?!grpc\/)/, /^@grpc\/|\/client\/grpc\//))).toEqual([]);
+    expect(told(of(/^src\/client\/grpc\//, /^@connectrpc\/connect-node/))).toEqual([]);
+  });
+
   it("has no cycle of imports between files, types aside", () => {
     const graph = new Map(files.map((file): [string, string[]] => [file, []]));
     for (const { from, to, typeOnly } of imports) {

@@ -1,17 +1,19 @@
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { create } from "@bufbuild/protobuf";
+import { create as createMessage } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { BadRequestSchema, ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import {
-  createClient,
+  type ClientOptions,
   dataDirOf,
   ErrorReason,
   errorDetails,
   ServiceFailureSchema,
 } from "../../src/client/index.ts";
+import { bothClients } from "./both-clients.ts";
 import { startFakeServer } from "./fake-server.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -40,12 +42,13 @@ async function serveEcho(listen: number | string = 0) {
   return server;
 }
 
-async function versionOf(options: Parameters<typeof createClient>[0]): Promise<string> {
-  using client = createClient(options);
-  return (await client.getRuntimeInfo({})).version;
-}
+describe.each(bothClients)("$name", ({ create }) => {
+  /** Of one try: whether there are more is with-policy.test.ts's. */
+  async function versionOf(options: ClientOptions): Promise<string> {
+    using client = create({ maxAttempts: 1, ...options });
+    return (await client.getRuntimeInfo({})).version;
+  }
 
-describe("createClient", () => {
   it("takes address and token as given", async () => {
     const { address } = await serveEcho();
     expect(await versionOf({ address, token: "mine" })).toBe("Bearer mine");
@@ -71,7 +74,7 @@ describe("createClient", () => {
     vi.stubEnv("WORKSPACE_RUNTIME_TOKEN", "theirs");
     const first = await startFakeServer({ getRuntimeInfo: () => ({ version: "first" }) });
     await say(first.address, "old");
-    using client = createClient({ dataDir });
+    using client = create({ dataDir });
     expect((await client.getRuntimeInfo({})).version).toBe("first");
     await first.close();
     const second = await serveEcho();
@@ -91,23 +94,35 @@ describe("createClient", () => {
     expect(await versionOf({ socket, token: "not needed" })).toBe("none");
   });
 
-  it("has a data directory by default", () => {
-    vi.stubEnv("WORKSPACE_RUNTIME_DATA_DIR", "");
-    vi.stubEnv("XDG_STATE_HOME", "");
-    vi.stubEnv("HOME", "/h");
-    expect(dataDirOf({})).toBe("/h/.local/state/workspace-runtime");
-    vi.stubEnv("XDG_STATE_HOME", "/x");
-    expect(dataDirOf({})).toBe("/x/workspace-runtime");
-    vi.stubEnv("WORKSPACE_RUNTIME_DATA_DIR", "/d");
-    expect(dataDirOf({})).toBe("/d");
-  });
-
   it.each([
     ["nothing listens", { address: "http://127.0.0.1:1" }],
     ["there is no socket", { socket: "/nowhere/at/all" }],
     ["no server runs with the data directory", { dataDir: "/nowhere" }],
   ])("says UNAVAILABLE when %s", async (_, options) => {
     await expect(versionOf(options)).rejects.toMatchObject({ code: Code.Unavailable });
+  });
+
+  it("trusts the authority that it is told to, and no other", async () => {
+    const pem = (name: string) =>
+      readFileSync(new URL(`../fixtures/tls/${name}.pem`, import.meta.url), "utf8");
+    const key = readFileSync(new URL("../fixtures/tls/server.key", import.meta.url), "utf8");
+    const server = await startFakeServer(
+      { getRuntimeInfo: () => ({ version: "secure" }) },
+      { tls: { cert: pem("server"), key } },
+    );
+    cleanups.push(() => server.close());
+    const { address } = server;
+    const tls = { ca: pem("ca") };
+    expect(await versionOf({ address, token: "t", tls })).toBe("secure");
+    const named = { ...tls, servername: "runtime.test" };
+    expect(await versionOf({ address, token: "t", tls: named })).toBe("secure");
+    const wrong = { ...tls, servername: "other.test" };
+    for (const refused of [
+      { address, token: "t" },
+      { address, token: "t", tls: wrong },
+    ]) {
+      await expect(versionOf(refused)).rejects.toMatchObject({ code: Code.Unavailable });
+    }
   });
 
   it("says what to do when no server runs", async () => {
@@ -136,7 +151,7 @@ describe("createClient", () => {
   it("leaves the caller's own cancellation what it is", async () => {
     const server = await startFakeServer({ getRuntimeInfo: () => new Promise(() => {}) });
     cleanups.push(() => server.close());
-    using client = createClient({ address: server.address });
+    using client = create({ address: server.address });
     const signal = AbortSignal.timeout(20);
     await expect(client.getRuntimeInfo({}, { signal })).rejects.not.toMatchObject({
       code: Code.Unavailable,
@@ -145,11 +160,9 @@ describe("createClient", () => {
       code: Code.DeadlineExceeded,
     });
   });
-});
 
-describe("errorDetails", () => {
-  it("reads what a server says of an error", async () => {
-    const failure = create(ServiceFailureSchema, {
+  it("gives what a server says of an error", async () => {
+    const failure = createMessage(ServiceFailureSchema, {
       serviceName: "web",
       reason: ErrorReason.PORT_IN_USE,
     });
@@ -158,11 +171,14 @@ describe("errorDetails", () => {
         throw new ConnectError("two things", Code.FailedPrecondition, undefined, [
           {
             desc: ErrorInfoSchema,
-            value: create(ErrorInfoSchema, { reason: "PORT_IN_USE", metadata: { port: "80" } }),
+            value: createMessage(ErrorInfoSchema, {
+              reason: "PORT_IN_USE",
+              metadata: { port: "80" },
+            }),
           },
           {
             desc: BadRequestSchema,
-            value: create(BadRequestSchema, {
+            value: createMessage(BadRequestSchema, {
               fieldViolations: [{ field: "services[0].port", description: "taken" }],
             }),
           },
@@ -171,7 +187,7 @@ describe("errorDetails", () => {
       },
     });
     cleanups.push(() => server.close());
-    using client = createClient({ address: server.address });
+    using client = create({ address: server.address });
     const error = await client.ensureServices({}).catch((thrown: unknown) => thrown);
     expect(errorDetails(error)).toMatchObject({
       code: Code.FailedPrecondition,
@@ -184,7 +200,22 @@ describe("errorDetails", () => {
       retryAfterMs: undefined,
     });
   });
+});
 
+describe("dataDirOf", () => {
+  it("has a data directory by default", () => {
+    vi.stubEnv("WORKSPACE_RUNTIME_DATA_DIR", "");
+    vi.stubEnv("XDG_STATE_HOME", "");
+    vi.stubEnv("HOME", "/h");
+    expect(dataDirOf({})).toBe("/h/.local/state/workspace-runtime");
+    vi.stubEnv("XDG_STATE_HOME", "/x");
+    expect(dataDirOf({})).toBe("/x/workspace-runtime");
+    vi.stubEnv("WORKSPACE_RUNTIME_DATA_DIR", "/d");
+    expect(dataDirOf({})).toBe("/d");
+  });
+});
+
+describe("errorDetails", () => {
   it("makes an error without a reason of anything else", () => {
     expect(errorDetails(new Error("x"))).toMatchObject({ reason: "", failures: [], message: "x" });
   });

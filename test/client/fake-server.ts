@@ -1,5 +1,11 @@
 import { once } from "node:events";
-import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type ServerHttp2Session,
+} from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
@@ -15,14 +21,19 @@ export interface FakeServer {
 /** A real HTTP/2 server with scripted answers, for faults that a real server does not make on demand. */
 export async function startFakeServer(
   methods: Partial<ServiceImpl<typeof WorkspaceRuntime>>,
-  options: { readonly listen?: number | string } = {},
+  options: {
+    readonly listen?: number | string;
+    readonly tls?: { readonly cert: string; readonly key: string };
+  } = {},
 ): Promise<FakeServer> {
   const adapter = connectNodeAdapter({
     routes: (router) => router.service(WorkspaceRuntime, methods),
   });
-  const server: Http2Server = createServer(adapter);
+  const server: Http2Server | Http2SecureServer = options.tls
+    ? createSecureServer(options.tls, adapter)
+    : createServer(adapter);
   const sessions = new Set<ServerHttp2Session>();
-  server.on("session", (session) => {
+  server.on("session", (session: ServerHttp2Session) => {
     sessions.add(session);
     session.on("error", () => {});
     session.on("close", () => sessions.delete(session));
@@ -36,7 +47,7 @@ export async function startFakeServer(
   };
   const { port } = (server.address() as AddressInfo) ?? {};
   return {
-    address: `http://127.0.0.1:${port}`,
+    address: `${options.tls ? "https" : "http"}://127.0.0.1:${port}`,
     cut,
     async close() {
       const closed = once(server, "close");

@@ -57,7 +57,8 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     throw error;
   });
   const token = readFileSync(join(dataDir, "token"), "utf8").trim();
-  const client = createClient({ address: ready.address, token });
+  // One try: a test sees every error that the server makes.
+  const client = createClient({ address: ready.address, token, maxAttempts: 1 });
 
   const kill = async (signal: NodeJS.Signals) => {
     child.kill(signal);

@@ -1,0 +1,2 @@
+export { createGrpcClient } from "./client.ts";
+export { createGrpcTransport } from "./transport.ts";
