@@ -152,11 +152,8 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
       if (life.state === "STARTING") attempt.fail(failureOf(row, "SERVICE_STOPPED", message));
       if (life.state === "STOPPING") perform("end-tree");
       else if (life.state === "BACKOFF") void tell({ type: "stop", reason: "STOP_REQUESTED" });
-      else if (exit !== undefined || life.state === "RUNNING") {
-        // Also one that a restored row takes for running, and whose files are gone.
-        const lost = exit ?? { exitTime: clock.now(), reason: "EXIT_STATUS_LOST" as const };
-        void tell({ type: "exited", exit: lost, stable: false }, GONE);
-      } else void tell({ type: "spawn-failed", message });
+      else if (exit !== undefined) void tell({ type: "exited", exit, stable: false }, GONE);
+      else void tell({ type: "spawn-failed", message });
     },
     async stop(reason, options = {}) {
       if (isOver(life.state)) return undefined;

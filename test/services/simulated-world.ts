@@ -29,8 +29,8 @@ export interface World {
   finish(work: Work, well: boolean): boolean;
   /** The main process of the newest instance ends by itself, perhaps leaving something behind. */
   exit(exit: ServiceExit, leavesRest: boolean): void;
-  /** Spawns under way have begun, or have not. */
-  killServer(spawned: boolean): void;
+  /** A spawn under way has begun, has only been prepared, or not even that. */
+  killServer(spawn: "begun" | "prepared" | "none"): void;
   startServer(): void;
   /** What the machine said, in order. */
   readonly history: readonly Step[];
@@ -67,6 +67,8 @@ const NEW_ROW = {
 export function createWorld(rules: RestartRules): World {
   let row = NEW_ROW;
   let life: Life | undefined = lifeOf(row);
+  /** What it is started with is kept: a later server can start it, too. */
+  let prepared = false;
   let work: Work[] = [{ kind: "spawn", instance: 1 }];
   /** Absent: never started, and never will be. */
   const trees = new Map<number, Tree>();
@@ -83,9 +85,15 @@ export function createWorld(rules: RestartRules): World {
       const tree = trees.get(row.instance);
       if (tree?.main) Object.assign(tree, { main: false, rest: leavesRest, exit });
     },
-    killServer(spawned) {
+    killServer(spawn) {
       // A shim needs no server: it may have been under way.
-      if (spawned) for (const { kind, instance } of work) if (kind === "spawn") begin(instance);
+      if (spawn !== "none") {
+        for (const { kind, instance } of work) {
+          if (kind !== "spawn" || row.state !== "STARTING") continue;
+          prepared = true;
+          if (spawn === "begun") begin(instance);
+        }
+      }
       life = undefined;
       work = [];
     },
@@ -93,7 +101,7 @@ export function createWorld(rules: RestartRules): World {
       if (life !== undefined || isOver(row.state)) return;
       life = lifeOf(row);
       if (trees.has(row.instance)) resume();
-      else bury();
+      else goOnWithout();
     },
     history,
   };
@@ -167,6 +175,7 @@ export function createWorld(rules: RestartRules): World {
   }
 
   function begin(instance: number): void {
+    prepared = true;
     trees.set(instance, { main: true, rest: false });
   }
 
@@ -198,9 +207,10 @@ export function createWorld(rules: RestartRules): World {
     }
   }
 
-  /** Nothing of it was ever started. */
-  function bury(): void {
-    if (row.state === "STOPPING") perform("end-tree");
+  /** Nothing of this instance was ever started: a start that is still wanted goes on. */
+  function goOnWithout(): void {
+    if (row.state === "STARTING" && prepared) perform("spawn");
+    else if (row.state === "STOPPING") perform("end-tree");
     else if (row.state === "BACKOFF") tell({ type: "stop", reason: "STOP_REQUESTED" });
     else tell({ type: "spawn-failed", message: "the server ended before the start" });
   }

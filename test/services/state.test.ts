@@ -192,7 +192,7 @@ type Happening =
   | { readonly type: "work"; readonly choice: number; readonly well: boolean }
   | { readonly type: "exit"; readonly exit: ServiceExit; readonly leavesRest: boolean }
   | { readonly type: "told"; readonly event: LifeEvent }
-  | { readonly type: "server-killed"; readonly spawned: boolean }
+  | { readonly type: "server-killed"; readonly spawn: "begun" | "prepared" | "none" }
   | { readonly type: "server-started" };
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
@@ -218,7 +218,10 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
       )
       .map((told) => ({ type: "told" as const, event: told })),
   },
-  fc.record({ type: fc.constant("server-killed" as const), spawned: fc.boolean() }),
+  fc.record({
+    type: fc.constant("server-killed" as const),
+    spawn: fc.constantFrom("begun" as const, "prepared" as const, "none" as const),
+  }),
   { weight: 3, arbitrary: fc.constant<Happening>({ type: "server-started" }) },
 );
 
@@ -245,7 +248,7 @@ function happen(world: World, what: Happening): void {
       world.tell(what.event);
       break;
     case "server-killed":
-      world.killServer(what.spawned);
+      world.killServer(what.spawn);
       break;
     case "server-started":
       world.startServer();
