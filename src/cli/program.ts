@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import packageFacts from "../../package.json" with { type: "json" };
 import { ConfigError } from "../config.ts";
+import { doctorCommand } from "./doctor.ts";
 import { ExitError } from "./exit-error.ts";
 import { explain } from "./explain-error.ts";
 import { gcCommand } from "./gc.ts";
@@ -31,6 +32,7 @@ export function buildProgram(): Command {
     workspaceCommand(),
     rescueCommand(),
     gcCommand(),
+    doctorCommand(),
     healthCommand(),
   ]) {
     program.addCommand(command.exitOverride().showHelpAfterError("(--help says more)"));

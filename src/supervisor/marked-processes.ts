@@ -6,6 +6,8 @@ import { commandOf } from "./stop.ts";
 /** A process that says in its environment that it belongs to an instance of this installation. */
 export interface MarkedProcess {
   readonly pid: number;
+  /** Clock ticks from boot to its fork. */
+  readonly startTime: number;
   readonly instanceId: string;
   readonly command: string;
 }
@@ -24,7 +26,8 @@ export async function findMarked(
     if (row.marker?.startsWith(prefix) !== true || row.shimOf !== undefined) continue;
     if (!isLive(row) || findLive(row) === undefined) continue;
     const instanceId = row.marker.slice(prefix.length);
-    marked.push({ pid: row.pid, instanceId, command: commandOf(row.pid) || row.name });
+    const { pid, startTime, name } = row;
+    marked.push({ pid, startTime, instanceId, command: commandOf(pid) || name });
   }
   return marked;
 }

@@ -26,7 +26,8 @@ export interface GarbageDependencies {
   readonly clock: Clock;
   readonly failpoints: Failpoints;
   readonly supervisor: Pick<Supervisor, "isInUse">;
-  readonly workspaces: Rescues;
+  /** Absent where none can be asked for. */
+  readonly workspaces?: Rescues;
   /** Something of this server still drives the service, or runs the command, of this id. */
   readonly isDriven: (id: string) => boolean;
   /** `<data dir>/services` */

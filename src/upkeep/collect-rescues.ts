@@ -6,11 +6,11 @@ const PAGE = 100;
 
 /** Only when an age is asked for: saved work is nobody's garbage by itself. */
 export async function collectRescues(
-  { workspaces, clock }: { readonly workspaces: Rescues; readonly clock: Clock },
+  { workspaces, clock }: { readonly workspaces?: Rescues; readonly clock: Clock },
   { companyId, rescueAgeMs, dryRun, actor }: GarbageRequest,
   tally: Tally,
 ): Promise<void> {
-  if (rescueAgeMs === undefined) return;
+  if (rescueAgeMs === undefined || workspaces === undefined) return;
   const before = clock.now() - rescueAgeMs;
   const old = (await listAll(workspaces, companyId)).filter(
     ({ createTime }) => createTime <= before,
