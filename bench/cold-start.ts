@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { get } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -20,6 +20,8 @@ export interface ColdStart {
   /** From the spawn to the ready line: everything that lives is adopted. */
   readonly adoptedMs: number;
   readonly adopted: number;
+  /** What the server's process had used of the processors by then: comparable on a busy machine, too. */
+  readonly cpuMs: number;
   /** The longest wait for an answer about health between these two. */
   readonly slowestHealthMs: number;
 }
@@ -67,10 +69,18 @@ async function startMeasured(dataDir: string, nodeArgs: readonly string[]) {
   const asking = askHealth(port, begun);
   const adopted = await adoptedOf(server);
   const adoptedMs = performance.now() - begun;
+  const cpuMs = usedCpuMs(server.pid ?? 0);
   const { healthMs, slowestHealthMs } = await asking.end();
   server.kill("SIGTERM");
   await once(server, "exit");
-  return { healthMs, adoptedMs, adopted, slowestHealthMs };
+  return { healthMs, adoptedMs, adopted, cpuMs, slowestHealthMs };
+}
+
+/** User and system time of a process and its threads, from the kernel's 10 ms ticks. */
+function usedCpuMs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 /** What the log line of a server that is ready says of its adoptions. */
