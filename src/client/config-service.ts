@@ -45,8 +45,8 @@ export function readServiceSpec(config: ConfigReader): ServiceSpec {
     repairWorkspaceLinks: true,
   });
   // For people, and for lists of commands.
-  config.raw("description");
-  config.raw("id");
+  config.text("description");
+  config.text("id");
   config.raw("kind");
   config.finish();
   return spec;

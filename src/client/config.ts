@@ -94,8 +94,7 @@ function readServices(config: ConfigReader | undefined): ServiceSpec[] {
     }
     services.push(spec);
   };
-  for (const entry of config.list("services")) add(entry);
-  for (const entry of config.list("commands")) {
+  for (const entry of [...config.list("services"), ...config.list("commands")]) {
     const kind = entry.choice("kind", ["service", "job"]) ?? "service";
     if (kind === "job") entry.warn("kind", "is job: left out, jobs are not services");
     else add(entry);

@@ -19,7 +19,9 @@ export {
 } from "./locate.ts";
 export * from "./messages.ts";
 export type { RuntimeClient, RuntimeMethods } from "./methods.ts";
+export { type PrepareRunOptions, prepareRun } from "./prepare-run.ts";
 export type { ResumeOptions } from "./resume.ts";
+export { type RuntimeServiceRef, toRuntimeServiceRef } from "./service-ref.ts";
 export {
   createLineSplitter,
   type LineSplitter,

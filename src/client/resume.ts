@@ -14,11 +14,12 @@ export interface ResumeOptions {
 
 /**
  * Runs `attempt` again and again, each from where the one before came to, until one ends by itself. A lost connection
- * and a server that is away are waited out, ever longer; every other error is thrown.
+ * and a server that is away, or whatever else `isPassing`, are waited out, ever longer; every other error is thrown.
  */
 export async function* resume<T>(
   attempt: (signal: AbortSignal) => AsyncIterable<T>,
   options: ResumeOptions,
+  isPassing: (error: ConnectError) => boolean = isAwayOrFull,
 ): AsyncGenerator<T, void, undefined> {
   const { signal, onRetry, giveUpAfterMs = Number.POSITIVE_INFINITY } = options;
   let tries = 0;
@@ -37,7 +38,8 @@ export async function* resume<T>(
       return;
     } catch (error) {
       if (signal?.aborted) return;
-      if (!isAway(error) || performance.now() - heardAt > giveUpAfterMs) throw error;
+      if (!(error instanceof ConnectError) || !isPassing(error)) throw error;
+      if (performance.now() - heardAt > giveUpAfterMs) throw error;
       const delayMs = retryDelayMs(error, tries++);
       onRetry?.(error, delayMs);
       await sleep(delayMs, undefined, signal ? { signal } : {}).catch(() => {});
@@ -54,8 +56,7 @@ export function cutShort(): ConnectError {
   return new ConnectError("the stream closed before its end", Code.Unavailable);
 }
 
-function isAway(error: unknown): error is ConnectError {
-  if (!(error instanceof ConnectError)) return false;
+function isAwayOrFull(error: ConnectError): boolean {
   if (error.code === Code.Unavailable) return true;
   // Too many streams: the server says when to try again.
   return error.code === Code.ResourceExhausted && errorDetails(error).retryAfterMs !== undefined;

@@ -124,6 +124,8 @@ describe("convertConfig", () => {
     [{ port: { type: "fixed", value: "3100" } }, "port.value"],
     [{ port: { type: "random" } }, "port.type"],
     [{ name: 7 }, "name"],
+    [{ description: 7 }, "description"],
+    [{ kind: "cron" }, "kind"],
     [{ command: "" }, "command"],
     [{ command: ["a"] }, "command"],
     [{ cwd: true }, "cwd"],
@@ -174,7 +176,10 @@ describe("convertConfig", () => {
   it("reads commands of kind service as services, and warns of jobs", () => {
     const { services, warnings } = convertConfig({
       workspaceRuntime: {
-        services: [{ name: "web", command: "a" }],
+        services: [
+          { name: "web", command: "a" },
+          { name: "seed", kind: "job", command: "s" },
+        ],
         commands: [
           { id: "1", name: "api", kind: "service", command: "b" },
           { id: "2", name: "migrate", kind: "job", command: "c" },
@@ -182,7 +187,10 @@ describe("convertConfig", () => {
       },
     });
     expect(services.map(({ name }) => name)).toEqual(["web", "api"]);
-    expect(warnings.map(({ path }) => path)).toEqual(["workspaceRuntime.commands[1].kind"]);
+    expect(warnings.map(({ path }) => path)).toEqual([
+      "workspaceRuntime.services[1].kind",
+      "workspaceRuntime.commands[1].kind",
+    ]);
   });
 
   it("refuses two services of one name", () => {

@@ -1,8 +1,6 @@
-import { create as createMessage, type DescMessage } from "@bufbuild/protobuf";
-import { durationFromMs } from "@bufbuild/protobuf/wkt";
-import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import { create as createMessage } from "@bufbuild/protobuf";
+import { Code, type ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { afterEach, describe, expect, it } from "vitest";
-import { ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.ts";
 import { WorkspaceRuntime } from "../../gen/workspace/runtime/v1/workspace_runtime_pb.ts";
 import {
   type CallPolicy,
@@ -12,21 +10,12 @@ import {
 } from "../../src/client/index.ts";
 import { bothClients } from "./both-clients.ts";
 import { startFakeServer } from "./fake-server.ts";
+import { refusal } from "./refusal.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
-
-function failure(reason: string, code: Code, retryAfterMs?: number): ConnectError {
-  const info = createMessage(ErrorInfoSchema, { reason, domain: "workspace.runtime.v1" });
-  const details: { desc: DescMessage; value: object }[] = [{ desc: ErrorInfoSchema, value: info }];
-  if (retryAfterMs !== undefined) {
-    const retryDelay = durationFromMs(retryAfterMs);
-    details.push({ desc: RetryInfoSchema, value: { retryDelay } });
-  }
-  return new ConnectError("not now", code, undefined, details as never);
-}
 
 describe.each(bothClients)("a call of $name", ({ create }) => {
   /** Fails the first `failures.length` calls of each method so, then answers. */
@@ -55,8 +44,8 @@ describe.each(bothClients)("a call of $name", ({ create }) => {
     "is tried again while the server is away (%j)",
     async (reason) => {
       const { client, seen } = await serve([
-        failure(reason, Code.Unavailable),
-        failure(reason, Code.Unavailable),
+        refusal(reason, Code.Unavailable),
+        refusal(reason, Code.Unavailable),
       ]);
       await client.getRuntimeInfo({});
       await client.ensureServices({ runId: "r" });
@@ -65,13 +54,13 @@ describe.each(bothClients)("a call of $name", ({ create }) => {
   );
 
   it("waits for as long as the server asks", async () => {
-    const { client, seen } = await serve([failure("STARTING_UP", Code.Unavailable, 300)]);
+    const { client, seen } = await serve([refusal("STARTING_UP", Code.Unavailable, 300)]);
     await client.getRuntimeInfo({});
     expect(Number(seen[1]?.at) - Number(seen[0]?.at)).toBeGreaterThanOrEqual(299);
   });
 
   it("is tried `maxAttempts` times and then fails as the last try did", async () => {
-    const away = Array.from({ length: 9 }, () => failure("STORE_UNAVAILABLE", Code.Unavailable));
+    const away = Array.from({ length: 9 }, () => refusal("STORE_UNAVAILABLE", Code.Unavailable));
     const { client, seen } = await serve(away, { maxAttempts: 3 });
     const error = await client.getRuntimeInfo({}).catch((thrown: unknown) => thrown);
     expect(errorDetails(error).reason).toBe("STORE_UNAVAILABLE");
@@ -79,7 +68,7 @@ describe.each(bothClients)("a call of $name", ({ create }) => {
   });
 
   it("is not tried again after its deadline, and says what kept it, not that time is up", async () => {
-    const { client, seen } = await serve([failure("STORE_UNAVAILABLE", Code.Unavailable, 60_000)]);
+    const { client, seen } = await serve([refusal("STORE_UNAVAILABLE", Code.Unavailable, 60_000)]);
     const call = client.getRuntimeInfo({}, { timeoutMs: 20_000 });
     await expect(call).rejects.toMatchObject({ code: Code.Unavailable });
     expect(seen).toHaveLength(1);
@@ -91,19 +80,19 @@ describe.each(bothClients)("a call of $name", ({ create }) => {
     ["LIMIT_EXCEEDED", Code.ResourceExhausted],
     ["INTERNAL", Code.Internal],
   ])("is not tried again by itself after %s", async (reason, code) => {
-    const { client, seen } = await serve([failure(reason, code, 0)]);
+    const { client, seen } = await serve([refusal(reason, code, 0)]);
     await expect(client.updateWorkspace({})).rejects.toMatchObject({ code });
     expect(seen).toHaveLength(1);
   });
 
   it("is not tried again if the method may not be repeated", async () => {
-    const { client, seen } = await serve([failure("STORE_UNAVAILABLE", Code.Unavailable)]);
+    const { client, seen } = await serve([refusal("STORE_UNAVAILABLE", Code.Unavailable)]);
     await expect(client.deleteRescue({})).rejects.toMatchObject({ code: Code.Unavailable });
     expect(seen).toHaveLength(1);
   });
 
   it("has a request_id if it starts services, so that it may be tried again", async () => {
-    const { client, seen } = await serve([failure("SHUTTING_DOWN", Code.Unavailable)]);
+    const { client, seen } = await serve([refusal("SHUTTING_DOWN", Code.Unavailable)]);
     const request = createMessage(StartServicesRequestSchema, {
       target: { case: "workspaceId", value: "w" },
     });
@@ -120,7 +109,7 @@ describe.each(bothClients)("a call of $name", ({ create }) => {
   });
 
   it("ends at once when its signal aborts between two tries", async () => {
-    const { client, seen } = await serve([failure("STORE_UNAVAILABLE", Code.Unavailable, 60_000)]);
+    const { client, seen } = await serve([refusal("STORE_UNAVAILABLE", Code.Unavailable, 60_000)]);
     const controller = new AbortController();
     const call = client.getRuntimeInfo({}, { signal: controller.signal, timeoutMs: 0 });
     const outcome = expect(call).rejects.toMatchObject({ code: Code.Canceled });
@@ -130,7 +119,7 @@ describe.each(bothClients)("a call of $name", ({ create }) => {
   });
 
   it("ends at once when the client is closed between two tries", async () => {
-    const { client, seen } = await serve([failure("STORE_UNAVAILABLE", Code.Unavailable, 60_000)]);
+    const { client, seen } = await serve([refusal("STORE_UNAVAILABLE", Code.Unavailable, 60_000)]);
     const outcome = expect(client.getRuntimeInfo({}, { timeoutMs: 0 })).rejects.toMatchObject({
       code: Code.Canceled,
     });
