@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import packageFacts from "../../package.json" with { type: "json" };
 import { ConfigError } from "../config.ts";
+import { describeCommand } from "./describe.ts";
 import { doctorCommand } from "./doctor.ts";
 import { ExitError } from "./exit-error.ts";
 import { explain } from "./explain-error.ts";
@@ -11,7 +12,9 @@ import { psCommand } from "./ps.ts";
 import { rescueCommand } from "./rescue.ts";
 import { serveCommand } from "./serve.ts";
 import { stopCommand } from "./stop.ts";
+import { tokenCommand } from "./token.ts";
 import { upCommand } from "./up.ts";
+import { watchCommand } from "./watch.ts";
 import { workspaceCommand } from "./workspace.ts";
 
 /** The command line: one file a command. */
@@ -27,13 +30,16 @@ export function buildProgram(): Command {
     serveCommand(),
     upCommand(),
     psCommand(),
+    describeCommand(),
     logsCommand(),
+    watchCommand(),
     stopCommand(),
     workspaceCommand(),
     rescueCommand(),
     gcCommand(),
     doctorCommand(),
     healthCommand(),
+    tokenCommand(),
   ]) {
     program.addCommand(command.exitOverride().showHelpAfterError("(--help says more)"));
   }

@@ -13,9 +13,11 @@ export { importRequestFromLegacy, type LegacyOptions } from "./import-legacy.ts"
 export {
   dataDirOf,
   type LocateOptions,
+  locateToken,
   NoServerError,
   readServerRecord,
   type ServerRecord,
+  tokenFileOf,
 } from "./locate.ts";
 export * from "./messages.ts";
 export type { RuntimeClient, RuntimeMethods } from "./methods.ts";

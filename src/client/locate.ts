@@ -55,7 +55,12 @@ export function locateServer(options: LocateOptions): Location {
 /** The token for calls over TCP; "" if none is to be found. */
 export function locateToken(options: LocateOptions): string {
   const given = options.token ?? (options.dataDir ? "" : environment("TOKEN"));
-  return given || readText(join(dataDirOf(options), "token"))?.trim() || "";
+  return given || readText(tokenFileOf(options))?.trim() || "";
+}
+
+/** Where a server keeps its token. */
+export function tokenFileOf(options: Pick<LocateOptions, "dataDir">): string {
+  return join(dataDirOf(options), "token");
 }
 
 /** The data directory that a server and its clients agree on without a word. */
