@@ -32,8 +32,15 @@ for await (const { text } of splitLines(followLogs(client, { source }))) console
   and \`WORKSPACE_RUNTIME_TOKEN\`, else from the data directory of the running server.
 - \`followLogs\` and \`watchStatus\` resume by cursor over lost connections and restarts of the server: everything
   once, in order.
+- \`prepareRun\` realizes a run's workspace and ensures its services in one call, tells what happens meanwhile, and calls
+  again while the server is away.
 - \`splitLines\` makes lines of a log's chunks; \`errorDetails\` reads what a failed call says.
-- \`convertConfig\` makes a strategy and service specs of the JSON of a \`workspace-runtime.json\`.
+- \`convertConfig\` makes a strategy and service specs of the JSON of a \`workspace-runtime.json\`;
+  \`toRuntimeServiceRef\` writes a service as \`RUNTIME_SERVICES_JSON\` has it.
+- Unary calls have deadlines by method, and are tried again while the server is away where that is safe:
+  \`timeoutMs\` and \`maxAttempts\` of the client, \`timeoutMs\` of a call.
+- \`import { createGrpcClient } from "@workspace-runtime/client/grpc"\` is the same client on \`@grpc/grpc-js\`, which has to
+  be installed beside it.
 
 Node 22 or newer. Licence: MIT.
 `;
@@ -66,7 +73,7 @@ function compile(outDir: string): void {
       typeRoots: [join(ROOT, "node_modules/@types")],
     },
     include: [],
-    files: [join(ROOT, "src/client/index.ts")],
+    files: ["index.ts", "grpc/index.ts"].map((entry) => join(ROOT, "src/client", entry)),
   };
   const file = join(outDir, "tsconfig.json");
   writeFileSync(file, JSON.stringify(config));
@@ -82,7 +89,7 @@ function compile(outDir: string): void {
 
 function manifest(): object {
   const own = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-  const entry = "./src/client/index";
+  const entry = (path: string) => ({ types: `${path}.d.ts`, default: `${path}.js` });
   return {
     name: "@workspace-runtime/client",
     version: own.version,
@@ -92,7 +99,8 @@ function manifest(): object {
     sideEffects: false,
     engines: { node: ">=22" },
     exports: {
-      ".": { types: `${entry}.d.ts`, default: `${entry}.js` },
+      ".": entry("./src/client/index"),
+      "./grpc": entry("./src/client/grpc/index"),
       "./package.json": "./package.json",
     },
     dependencies: Object.fromEntries(
@@ -101,6 +109,9 @@ function manifest(): object {
         own.dependencies[name],
       ]),
     ),
+    // Only the grpc entry loads it.
+    peerDependencies: { "@grpc/grpc-js": own.dependencies["@grpc/grpc-js"] },
+    peerDependenciesMeta: { "@grpc/grpc-js": { optional: true } },
   };
 }
 

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,6 +43,17 @@ const misspelled = { companyid: "" } satisfies Parameters<typeof client.listServ
 console.log(JSON.stringify({ lines: lines.map(({ text }) => text), state, reason, misspelled }));
 `;
 
+/** With grpc-js installed beside it. */
+const GRPC_CONSUMER = `
+import { errorDetails, prepareRun, type RuntimeClient } from "@workspace-runtime/client";
+import { createGrpcClient } from "@workspace-runtime/client/grpc";
+
+using client: RuntimeClient = createGrpcClient();
+const { installationId } = await client.getRuntimeInfo({});
+const reason = await client.getService({ serviceId: "nobody" }).catch((error) => errorDetails(error).reason);
+console.log(JSON.stringify({ installationId, reason, prepareRun: typeof prepareRun }));
+`;
+
 describe("the packed client", () => {
   it("is installed in an empty directory, type-checked and used against a live server", async () => {
     const directory = mkdtempSync(join(tmpdir(), "consumer-"));
@@ -65,26 +76,45 @@ describe("the packed client", () => {
     );
 
     writeFileSync(join(directory, "consumer.ts"), CONSUMER);
+    writeFileSync(join(directory, "grpc-consumer.ts"), GRPC_CONSUMER);
+    // Nobody needs it for the other entry.
+    expect(existsSync(join(directory, "node_modules/@grpc"))).toBe(false);
     const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
     const flags = [
       ...["--noEmit", "--strict", "--module", "nodenext", "--target", "es2024"],
       ...["--lib", "es2024,dom,esnext.disposable", "--exactOptionalPropertyTypes"],
       ...["--typeRoots", join(ROOT, "node_modules/@types"), "--types", "node"],
     ];
-    await run(process.execPath, [tsc, ...flags, "consumer.ts"], { cwd: directory }).catch(
-      ({ stdout }: { stdout: string }) => expect(stdout).toBe(""),
-    );
+    const compile = (file: string) =>
+      run(process.execPath, [tsc, ...flags, file], { cwd: directory }).catch(
+        ({ stdout }: { stdout: string }) => expect(stdout).toBe(""),
+      );
+    await compile("consumer.ts");
 
     const server = await startServer();
     onTestFinished(() => server.stop());
+    const env = { ...process.env, WORKSPACE_RUNTIME_DATA_DIR: server.dataDir };
     const { stdout } = await run(process.execPath, ["consumer.ts", directory], {
       cwd: directory,
-      env: { ...process.env, WORKSPACE_RUNTIME_DATA_DIR: server.dataDir },
+      env,
     });
     expect(JSON.parse(stdout)).toMatchObject({
       lines: ["hello"],
       state: 4,
       reason: "SERVICE_NOT_FOUND",
     });
-  }, 120_000);
+
+    mkdirSync(join(directory, "node_modules/@grpc"), { recursive: true });
+    symlinkSync(
+      join(ROOT, "node_modules/@grpc/grpc-js"),
+      join(directory, "node_modules/@grpc/grpc-js"),
+    );
+    await compile("grpc-consumer.ts");
+    const grpc = await run(process.execPath, ["grpc-consumer.ts"], { cwd: directory, env });
+    expect(JSON.parse(grpc.stdout)).toEqual({
+      installationId: (await server.client.getRuntimeInfo({})).installationId,
+      reason: "SERVICE_NOT_FOUND",
+      prepareRun: "function",
+    });
+  }, 180_000);
 });
