@@ -28,6 +28,7 @@ import { createIdleSweep, type IdleSweep } from "./services/idle.ts";
 import { createLauncher } from "./services/launcher.ts";
 import { createServices } from "./services/manager.ts";
 import { createPorts } from "./services/ports.ts";
+import { createProbeHosts } from "./services/readiness/probe-hosts.ts";
 import { type ReconcileResult, reconcile } from "./services/reconcile.ts";
 import { createRegistry } from "./services/registry.ts";
 import { createServiceRecorder } from "./services/service-recorder.ts";
@@ -136,6 +137,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   const projectWorkspaces = createProjectWorkspaces({ store, allowedRoots });
 
   const registry = createRegistry();
+  const probeHosts = createProbeHosts(config.probeHosts);
   const ports = createPorts({
     store,
     range: config.portRange,
@@ -166,8 +168,10 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       directory: place("services"),
       shell: config.shell,
       closing: closing.signal,
+      probeHosts,
     }),
     allowedRoots,
+    probeHosts,
     settings: {
       nodeId: installationId,
       identityKey: loadOrCreateKey(place("identity-key")),

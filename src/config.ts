@@ -13,6 +13,8 @@ export interface Config {
   readonly shell: string;
   readonly envPrefix: string;
   readonly passEnv: readonly string[];
+  /** Host names that probes may ask beyond loopback, as they stand in a URL. */
+  readonly probeHosts: readonly string[];
   /** "" means `<repo root>/.paperclip/worktrees`. */
   readonly worktreeDir: string;
   /** Absent: whatever the kernel gives. */
@@ -71,6 +73,12 @@ export const settings: readonly Setting[] = [
     argument: "NAME",
     repeatable: true,
     description: "a variable of the server that every child gets",
+  },
+  {
+    flag: "probe-host",
+    argument: "HOST",
+    repeatable: true,
+    description: "a host that probes may ask beyond loopback, on any port",
   },
   {
     flag: "worktree-dir",
@@ -150,6 +158,7 @@ export function loadConfig(
     shell: string("shell", "/bin/sh"),
     envPrefix: string("env-prefix", "PAPERCLIP_"),
     passEnv: list("pass-env", ","),
+    probeHosts: list("probe-host", ",").map(parseProbeHost),
     worktreeDir: string("worktree-dir", ""),
     ...(portRange === undefined ? {} : { portRange }),
     gitTimeoutMs: parseSpan("git-timeout", string("git-timeout", "10m")),
@@ -230,6 +239,18 @@ function parseListen(value: string): { host: string; port: number } {
     throw new ConfigError(`--listen ${value} is not HOST:PORT`);
   }
   return { host: match.groups?.v6 ?? (match.groups?.host || "127.0.0.1"), port };
+}
+
+/** As a URL has it: in lower case, an IPv6 address without brackets. */
+function parseProbeHost(value: string): string {
+  const bare = value.trim();
+  const url = URL.parse(
+    `http://${bare.includes(":") && !bare.startsWith("[") ? `[${bare}]` : bare}`,
+  );
+  if (url === null || url.pathname !== "/" || url.port !== "" || url.username !== "") {
+    throw new ConfigError(`--probe-host ${value} is no host: write api.example.test or 10.0.0.7`);
+  }
+  return url.hostname.replace(/^\[|\]$/g, "");
 }
 
 function parsePortRange(value: string): { first: number; last: number } | undefined {

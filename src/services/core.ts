@@ -9,6 +9,7 @@ import type { Supervisor } from "../supervisor/supervisor.ts";
 import type { AllowedRoots } from "../workspaces/allowed-roots.ts";
 import type { AnsweredOnce } from "./answered-once.ts";
 import type { Launcher } from "./launcher.ts";
+import type { ProbeHosts } from "./readiness/probe-hosts.ts";
 import type { Registry } from "./registry.ts";
 
 /** What the parts of the service manager share. */
@@ -24,6 +25,7 @@ export interface ServicesCore {
   readonly answeredOnce: AnsweredOnce;
   readonly operations: Operations;
   readonly allowedRoots: AllowedRoots;
+  readonly probeHosts: ProbeHosts;
   readonly settings: ServiceSettings;
 }
 

@@ -7,7 +7,11 @@ export type StartOutcome =
   | { readonly ok: true }
   | { readonly ok: false; readonly failure: ServiceFailure };
 
-export function exitedEarly(service: Service, exit: ServiceExit, tail: string): ServiceFailure {
+export function exitedEarly(
+  service: Service,
+  exit: ServiceExit,
+  diagnosis: Diagnosis,
+): ServiceFailure {
   const how =
     exit.signal !== undefined
       ? `was ended by ${exit.signal}`
@@ -17,11 +21,8 @@ export function exitedEarly(service: Service, exit: ServiceExit, tail: string): 
   return failureOf(
     service,
     "SERVICE_EXITED_EARLY",
-    `${how} before it was ready${lastWords(tail)}`,
-    {
-      exit,
-      diagnosis: { reason: "EXITED_EARLY", ...(tail === "" ? {} : { outputTail: tail }) },
-    },
+    `${how} before it was ready${lastWords(diagnosis.outputTail)}`,
+    { exit, diagnosis },
   );
 }
 
@@ -30,7 +31,7 @@ export function notReady(service: Service, diagnosis: Diagnosis, afterMs: number
   return failureOf(
     service,
     "SERVICE_NOT_READY",
-    `was not ready after ${Math.round(afterMs)} ms: ${detail}${lastWords(diagnosis.outputTail ?? "")}`,
+    `was not ready after ${Math.round(afterMs)} ms: ${detail}${elsewhere(service, diagnosis)}${lastWords(diagnosis.outputTail)}`,
     { diagnosis },
   );
 }
@@ -74,7 +75,15 @@ export function failedServices(failures: readonly ServiceFailure[]): RuntimeErro
   });
 }
 
-function lastWords(tail: string): string {
+/** A program that does not read its port's variable listens where it always did. */
+function elsewhere({ port }: Service, { reason, listeningPorts = [] }: Diagnosis): string {
+  if (reason !== "PORT_CLOSED" || listeningPorts.length === 0) return "";
+  const instead =
+    port === undefined ? "" : `, not on ${port}: does it read the variable of its port?`;
+  return ` (it listens on ${listeningPorts.join(", ")}${instead})`;
+}
+
+function lastWords(tail = ""): string {
   const line = tail.trimEnd().split("\n").at(-1)?.trim() ?? "";
   return line === "" ? "" : `: ${line.slice(0, 300)}`;
 }

@@ -1,28 +1,30 @@
 import type { Clock } from "../clock.ts";
 import type { Attempt } from "./readiness/attempt.ts";
-import { checkOnce } from "./readiness/await-ready.ts";
-import type { ProbeTarget } from "./readiness/probe-target.ts";
 
 /** Is a service that was ready still well? */
 export interface HealthCheck {
-  /** An answer of the last 2 s counts; who asks meanwhile shares one check, tried twice. */
+  /** A good answer of the last 2 s counts; who asks meanwhile shares one check, tried twice. */
   check(): Promise<Attempt>;
-  /** It has just answered. */
-  seen(): void;
+  /** Somebody else has just seen how it is. */
+  note(seen: Attempt): void;
 }
 
 const HEALTHY_FOR_MS = 2_000;
 const RETRY_MS = 250;
 
-export function createHealthCheck(clock: Clock, target: () => ProbeTarget): HealthCheck {
+export function createHealthCheck(options: {
+  readonly clock: Clock;
+  /** One bounded look. */
+  readonly look: () => Promise<Attempt>;
+  /** Writes down what a check found, before it is answered. */
+  readonly tell: (found: Attempt) => Promise<void>;
+}): HealthCheck {
+  const { clock, look, tell } = options;
   let healthyAt = Number.NEGATIVE_INFINITY;
   let checking: Promise<Attempt> | undefined;
-  const seen = () => {
-    healthyAt = clock.monotonic();
-  };
 
   return {
-    seen,
+    note,
     async check() {
       if (clock.monotonic() - healthyAt < HEALTHY_FOR_MS) return { ok: true };
       checking ??= checkNow().finally(() => {
@@ -32,13 +34,18 @@ export function createHealthCheck(clock: Clock, target: () => ProbeTarget): Heal
     },
   };
 
+  function note(seen: Attempt): void {
+    healthyAt = seen.ok ? clock.monotonic() : Number.NEGATIVE_INFINITY;
+  }
+
   async function checkNow(): Promise<Attempt> {
-    let attempt = await checkOnce(target());
-    if (!attempt.ok) {
+    let seen = await look();
+    if (!seen.ok) {
       await new Promise<void>((resolve) => clock.schedule(RETRY_MS, resolve));
-      attempt = await checkOnce(target());
+      seen = await look();
     }
-    if (attempt.ok) seen();
-    return attempt;
+    note(seen);
+    await tell(seen);
+    return seen;
   }
 }

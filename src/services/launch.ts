@@ -58,5 +58,7 @@ export async function forgetLaunch(serviceDirectory: string): Promise<void> {
 
 /** A URL is text in JSON. */
 function revive(target: ProbeTarget): ProbeTarget {
-  return target.kind === "http" ? { ...target, url: new URL(target.url) } : target;
+  if (target.kind !== "http") return target;
+  // An earlier version's had no such field.
+  return { ...target, expectJson: target.expectJson ?? {}, url: new URL(target.url) };
 }

@@ -17,8 +17,9 @@ import { createLifeLog, type LifeLog } from "./life-log.ts";
 import { repairWorkspaceLinks } from "./link-repair/repair-links.ts";
 import { type ServicePlan, serviceUrl, serviceVariables } from "./plan.ts";
 import type { Ports } from "./ports.ts";
-import { portOwner } from "./readiness/port-owner.ts";
+import type { ProbeHosts } from "./readiness/probe-hosts.ts";
 import { probeTarget } from "./readiness/probe-target.ts";
+import { createProbeTools } from "./readiness/probe-tools.ts";
 import type { Registry } from "./registry.ts";
 import type { ServiceRecorder } from "./service-recorder.ts";
 
@@ -57,10 +58,11 @@ export interface LauncherDependencies {
   readonly shell: string;
   /** Aborts when the server ends. */
   readonly closing: AbortSignal;
+  readonly probeHosts: ProbeHosts;
 }
 
 export function createLauncher(deps: LauncherDependencies): Launcher {
-  const { failpoints, logs, ports, registry, store, supervisor } = deps;
+  const { clock, failpoints, logs, ports, probeHosts, registry, shell, store, supervisor } = deps;
   const waiting = { count: 0 };
   const lifeLogs = new Map<string, LifeLog>();
 
@@ -70,13 +72,13 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
     const lifeLog = createLifeLog(logs, serviceDirectory(row.serviceId));
     const life = createLife(
       {
-        clock: deps.clock,
+        clock,
         failpoints,
         openLog: lifeLog.open,
         recorder: deps.recorder,
         waiting,
         start,
-        ownerOf: (port, instance) => portOwner(port, instance),
+        probeTools: createProbeTools({ clock, hosts: probeHosts, shell, openLog: lifeLog.open }),
         onOver,
       },
       row,
@@ -100,8 +102,10 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
       cwd: plan.cwd,
       env: { ...(await deps.baseEnvironment()), ...serviceVariables(plan, numbers) },
       stdin: spec.stdin ?? "OPEN",
-      target: probeTarget(plan, numbers, "readiness"),
-      ...(spec.liveness === undefined ? {} : { liveness: probeTarget(plan, numbers, "liveness") }),
+      target: probeTarget(plan, numbers, "readiness", probeHosts),
+      ...(spec.liveness === undefined
+        ? {}
+        : { liveness: probeTarget(plan, numbers, "liveness", probeHosts) }),
     };
     const mainPort = numbers[""];
     const facts = {
@@ -126,7 +130,7 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
       directory: instanceDirectory(row),
       logsDirectory: serviceDirectory(row.serviceId),
       cwd,
-      command: command.kind === "command" ? { ...command, shell: deps.shell } : command,
+      command: command.kind === "command" ? { ...command, shell } : command,
       env,
       stdin,
     });
@@ -151,7 +155,7 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
       case "never-started":
         return goOnWithout(life, row, launch);
       case "foreign":
-        life.bury({ exitTime: deps.clock.now(), reason: "EXIT_STATUS_LOST" }, found.why);
+        life.bury({ exitTime: clock.now(), reason: "EXIT_STATUS_LOST" }, found.why);
         return "lost";
     }
   }
@@ -189,7 +193,7 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
       life.resume(undefined, launch);
       return "adopted";
     }
-    const exit = { exitTime: deps.clock.now(), reason: "EXIT_STATUS_LOST" } as const;
+    const exit = { exitTime: clock.now(), reason: "EXIT_STATUS_LOST" } as const;
     if (row.state === "RUNNING") life.bury(exit, "its instance directory is gone");
     else life.bury(undefined, "the server ended before the command was started");
     return "lost";

@@ -1,6 +1,7 @@
-import { maskSecrets } from "../environment/secrets.ts";
 import type { Service, ServiceExit, StopReceipt } from "../model/service.ts";
+import type { ServicePatch } from "../store/services.ts";
 import type { Instance } from "../supervisor/instance.ts";
+import { diagnose } from "./diagnosis.ts";
 import { endTree, NOTHING_TO_STOP, receiptOf } from "./end-tree.ts";
 import { failureOf, failureOfError, type StartOutcome } from "./failure.ts";
 import { createHealthCheck } from "./health-check.ts";
@@ -8,7 +9,9 @@ import { type Identity, identityOf } from "./identity.ts";
 import type { Launch } from "./launch.ts";
 import { lifeOf, rowOf, survivorsText } from "./life-row.ts";
 import { watchLiveness } from "./liveness.ts";
-import type { Attempt } from "./readiness/attempt.ts";
+import { ask } from "./readiness/ask.ts";
+import type { Attempt, FailedAttempt } from "./readiness/attempt.ts";
+import { loopbackPort, type ProbeTarget } from "./readiness/probe-target.ts";
 import { backoffMs, restartRules } from "./restart-policy.ts";
 import type { ServiceRecorder, StopCondition } from "./service-recorder.ts";
 import {
@@ -87,7 +90,9 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
   let cancelBackoff: (() => void) | undefined;
   const inserted = Promise.withResolvers<void>();
   const over = Promise.withResolvers<void>();
-  const health = createHealthCheck(clock, () => launch?.target ?? { kind: "alive" });
+  /** The newest finding about its health: another one that is still being looked into gives way. */
+  let isWell = true;
+  const health = createHealthCheck({ clock, look, tell: tellHealth });
   const context: AttemptContext = {
     ...deps,
     row: () => row,
@@ -97,7 +102,7 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
     },
     tell,
     onReady() {
-      health.seen();
+      health.note({ ok: true });
       beginLiveness();
     },
     over: over.promise,
@@ -165,9 +170,7 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
     },
     async check() {
       if (life.state !== "RUNNING") return { ok: true };
-      const found = await health.check();
-      tellHealth(found.ok ? "HEALTHY" : "UNHEALTHY");
-      return found;
+      return health.check();
     },
   };
   // Who joins a life that never was learns it from `launch`; nobody may be there to hear this.
@@ -187,7 +190,7 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
   /** One event after the other: stored first, then acted upon. */
   function tell(
     event: LifeEvent,
-    facts: Partial<Service> = {},
+    facts: ServicePatch = {},
     condition?: StopCondition,
   ): Promise<boolean> {
     const told = queue.then(async () => {
@@ -240,21 +243,39 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
   function beginLiveness(): void {
     const { signal } = attempt;
     if (spec.liveness === undefined || launch?.liveness === undefined || signal.aborted) return;
-    const onChange = (found: "HEALTHY" | "UNHEALTHY", error: string) => {
-      tellHealth(found, error);
-      const restarts = restartRules(spec.restart).mode !== "NEVER";
-      if (found === "UNHEALTHY" && restarts) void tell({ type: "restart", reason: "UNHEALTHY" });
+    const restarts = restartRules(spec.restart).mode !== "NEVER";
+    const onFound = async (seen: Attempt) => {
+      health.note(seen);
+      await tellHealth(seen);
+      if (seen.ok || !restarts || signal.aborted) return;
+      await tell({ type: "restart", reason: "UNHEALTHY" });
     };
-    watchLiveness({ target: launch.liveness, probe: spec.liveness, signal, onChange }).catch(
-      () => {},
-    );
+    watchLiveness({ probe: spec.liveness, look, signal, onFound }).catch(() => {});
   }
 
-  function tellHealth(found: "HEALTHY" | "UNHEALTHY", error = ""): void {
-    if (found === row.health || life.state !== "RUNNING") return;
-    const lastProbeError = maskSecrets(error, launch?.env ?? {});
-    const facts = error === "" ? {} : { diagnosis: { reason: "LIVENESS", lastProbeError } };
-    void tell({ type: "health", health: found }, facts);
+  /** One bounded look, with the liveness probe where there is one: readiness was about coming up. */
+  async function look(): Promise<Attempt> {
+    const asked = await attempt.instance();
+    if (launch === undefined || asked === undefined) return { ok: true };
+    const probe = launch.liveness === undefined ? spec.readiness : spec.liveness;
+    return ask(presentTarget(launch), deps.probeTools(launch, asked, row.instance), {
+      attemptMs: probe?.attemptTimeoutMs,
+      listener: probe?.listener ?? spec.readiness?.listener,
+    });
+  }
+
+  async function tellHealth(found: Attempt): Promise<void> {
+    isWell = found.ok;
+    const told = found.ok ? "HEALTHY" : "UNHEALTHY";
+    if (told === row.health || life.state !== "RUNNING") return;
+    const diagnosis = found.ok ? undefined : await evidenceOf(found);
+    if (isWell === found.ok) await tell({ type: "health", health: told }, { diagnosis });
+  }
+
+  async function evidenceOf(found: FailedAttempt) {
+    const port = (launch && loopbackPort(presentTarget(launch))) ?? row.port;
+    const instance = await attempt.instance();
+    return diagnose(found, { openLog: deps.openLog, instance, port, env: launch?.env ?? {} });
   }
 
   async function end(event: LifeEvent, options: StopOptions): Promise<StopReceipt | undefined> {
@@ -270,9 +291,13 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
     const outcome = await endTree(await attempt.instance(), row, graceMs);
     const { exit } = row;
     const message = outcome.proven ? life.message : survivorsText(outcome);
+    const diagnosis = await attempt.diagnosis();
     await tell(
       { type: "ended", proven: outcome.proven, message },
-      outcome.proven ? { stopTime: clock.now(), ...GONE } : {},
+      {
+        ...(outcome.proven ? { stopTime: clock.now(), ...GONE } : {}),
+        ...(diagnosis === undefined ? {} : { diagnosis }),
+      },
     );
     return receiptOf(row, outcome, exit ?? row.exit);
   }
@@ -284,3 +309,7 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
 }
 
 const GONE = { providerRef: "" };
+
+function presentTarget({ liveness, target }: Launch): ProbeTarget {
+  return liveness ?? target;
+}

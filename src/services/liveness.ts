@@ -1,34 +1,30 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Probe } from "../model/service-spec.ts";
-import { checkOnce } from "./readiness/await-ready.ts";
-import type { ProbeTarget } from "./readiness/probe-target.ts";
+import type { Attempt } from "./readiness/attempt.ts";
 
 const DEFAULT_INTERVAL_MS = 10_000;
 const DEFAULT_THRESHOLD = 3;
 
 /**
- * Asks a running service again and again; tells when `failure_threshold` answers in a row (default 3)
- * were bad, and when one is good again. Ends on the signal.
+ * Looks at a running service again and again; tells each good answer, and each bad one that is at least
+ * the `failure_threshold`th in a row (default 3). Ends on the signal.
  */
 export async function watchLiveness(options: {
-  readonly target: ProbeTarget;
   readonly probe: Probe;
+  /** One bounded look. */
+  readonly look: () => Promise<Attempt>;
   readonly signal: AbortSignal;
-  readonly onChange: (health: "HEALTHY" | "UNHEALTHY", error: string) => void;
+  /** The next look comes after it. What it rejects with is told again by the next look. */
+  readonly onFound: (seen: Attempt) => Promise<void>;
 }): Promise<void> {
-  const { target, probe, signal, onChange } = options;
+  const { probe, look, signal, onFound } = options;
   const threshold = probe.failureThreshold ?? DEFAULT_THRESHOLD;
   let failures = 0;
   while (!signal.aborted) {
     await delay(probe.intervalMs || DEFAULT_INTERVAL_MS, undefined, { signal, ref: false });
-    const attempt = await checkOnce(target, probe.attemptTimeoutMs);
+    const seen = await look();
     if (signal.aborted) return;
-    if (attempt.ok) {
-      if (failures >= threshold) onChange("HEALTHY", "");
-      failures = 0;
-    } else {
-      failures += 1;
-      if (failures === threshold) onChange("UNHEALTHY", attempt.error);
-    }
+    failures = seen.ok ? 0 : failures + 1;
+    if (seen.ok || failures >= threshold) await onFound(seen).catch(() => {});
   }
 }

@@ -2,6 +2,7 @@ import type { ServiceSpec } from "../model/service-spec.ts";
 import type { AgentRef, IssueRef, Workspace } from "../model/workspace.ts";
 import type { ServicesCore } from "./core.ts";
 import { planService, type ServicePlan } from "./plan.ts";
+import { checkProbeTargets } from "./readiness/probe-target.ts";
 import { validateSpecs } from "./validate-spec.ts";
 
 export interface PlanRequest {
@@ -39,6 +40,9 @@ export async function makePlans(
     ...(issue === undefined ? {} : { issue }),
   };
   const plans = specs.map((spec, index) => planService(spec, context, `${field}[${index}]`));
+  for (const [index, plan] of plans.entries()) {
+    checkProbeTargets(plan, `${field}[${index}]`, core.probeHosts);
+  }
   await Promise.all(plans.map(({ cwd }) => core.allowedRoots.resolve(cwd)));
   return plans;
 }

@@ -81,7 +81,7 @@ export function planService(spec: ServiceSpec, context: PlanContext, field: stri
   const env = mapValues(spec.env ?? {}, (value, key) =>
     render(value, fixed, `${field}.env["${key}"]`),
   );
-  for (const [template, path] of urlTemplates(spec)) render(template, fixed, `${field}.${path}`);
+  for (const [template, path] of askedTemplates(spec)) render(template, fixed, `${field}.${path}`);
 
   const identity = identify({
     key: context.identityKey,
@@ -94,7 +94,7 @@ export function planService(spec: ServiceSpec, context: PlanContext, field: stri
     cwd,
     ports,
     env,
-    urlTemplates: urlTemplates(spec).map(([template]) => template),
+    urlTemplates: askedTemplates(spec).map(([template]) => template),
     ephemeral: spec.lifecycle === "EPHEMERAL",
     adapterEnv,
   });
@@ -168,19 +168,27 @@ function allTemplates(spec: ServiceSpec): string[] {
   return [
     spec.cwd ?? "",
     ...Object.values(spec.env ?? {}),
-    ...urlTemplates(spec).map(([template]) => template),
+    ...askedTemplates(spec).map(([template]) => template),
   ];
 }
 
-function urlTemplates(spec: ServiceSpec): [template: string, field: string][] {
-  const check = spec.readiness?.check;
+/** Those of expose and of the probes, with their fields. */
+function askedTemplates(spec: ServiceSpec): [template: string, field: string][] {
+  const exposed = spec.expose?.urlTemplate;
   return [
-    ...(spec.expose?.urlTemplate
-      ? [[spec.expose.urlTemplate, "expose.url_template"] as [string, string]]
-      : []),
-    ...(check?.kind === "http" && check.urlTemplate
-      ? [[check.urlTemplate, "readiness.http.url_template"] as [string, string]]
-      : []),
+    ...(exposed ? [[exposed, "expose.url_template"] as [string, string]] : []),
+    ...(["readiness", "liveness"] as const).flatMap((probe): [string, string][] => {
+      const check = spec[probe]?.check;
+      if (check?.kind !== "http") return [];
+      const { urlTemplate, headers = {} } = check;
+      return [
+        ...(urlTemplate ? [[urlTemplate, `${probe}.http.url_template`] as [string, string]] : []),
+        ...Object.entries(headers).map(([name, template]): [string, string] => [
+          template,
+          `${probe}.http.headers["${name}"]`,
+        ]),
+      ];
+    }),
   ];
 }
 

@@ -3,13 +3,17 @@ import { maskSecrets } from "../environment/secrets.ts";
 import type { ServiceFailure } from "../errors.ts";
 import type { Failpoints } from "../failpoints.ts";
 import type { Log } from "../logs/log.ts";
-import type { Service, ServiceExit } from "../model/service.ts";
+import type { Diagnosis, Service, ServiceExit } from "../model/service.ts";
+import type { ServicePatch } from "../store/services.ts";
 import type { Instance } from "../supervisor/instance.ts";
+import { diagnose } from "./diagnosis.ts";
 import { exitedEarly, failureOf, failureOfError, notReady, type StartOutcome } from "./failure.ts";
 import type { Launch } from "./launch.ts";
 import { exitOf } from "./life-row.ts";
-import { outputTail } from "./output-tail.ts";
-import { awaitReady, type PortOwner } from "./readiness/await-ready.ts";
+import type { FailedAttempt } from "./readiness/attempt.ts";
+import { awaitReady } from "./readiness/await-ready.ts";
+import { loopbackPort } from "./readiness/probe-target.ts";
+import type { MakeProbeTools } from "./readiness/probe-tools.ts";
 import { resetAfterMs } from "./restart-policy.ts";
 import type { LifeEvent } from "./state.ts";
 
@@ -23,6 +27,8 @@ export interface StartAttempt {
   instance(): Promise<Instance | undefined>;
   /** Why it did not come up, once that is known. */
   failure(): ServiceFailure | undefined;
+  /** What was found of why it did not come up; waits for the last words of an early exit. */
+  diagnosis(): Promise<Diagnosis | undefined>;
   /** Starts its process with what `prepare` makes. Once. */
   spawn(prepare: () => Promise<Launch>): void;
   /** Goes on with the process of an earlier server, or with none. Once, instead of `spawn`. */
@@ -42,7 +48,7 @@ export interface AttemptContext extends AttemptDependencies {
   launch(): Launch | undefined;
   keepLaunch(launch: Launch): void;
   /** Stores and acts upon an event; resolves once that is done. */
-  tell(event: LifeEvent, facts?: Partial<Service>): Promise<unknown>;
+  tell(event: LifeEvent, facts?: ServicePatch): Promise<unknown>;
   /** The row says RUNNING. */
   onReady(): void;
   readonly over: Promise<void>;
@@ -54,13 +60,15 @@ export interface AttemptDependencies {
   readonly openLog: () => Promise<Log>;
   /** Starts the instance that the row names. */
   readonly start: (row: Service, launch: Launch) => Promise<Instance>;
-  readonly ownerOf: (port: number, instance: Instance) => Promise<PortOwner>;
+  readonly probeTools: MakeProbeTools;
   readonly waiting: { count: number };
 }
 
 /** How long an early exit waits for its last words, and for its row to be settled, before it is told. */
 const LAST_WORDS_MS = 30;
 const SETTLED_SOON_MS = 50;
+/** What was found once does not hold for one that works. */
+const UNDIAGNOSED = { diagnosis: undefined } as const;
 
 export function createStartAttempt(context: AttemptContext): StartAttempt {
   const { clock, failpoints, openLog, row, tell } = context;
@@ -76,6 +84,10 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
     signal: probing.signal,
     instance: () => instance,
     failure: () => failure,
+    async diagnosis() {
+      await lastWords;
+      return failure?.diagnosis;
+    },
     spawn(prepare) {
       instance = spawned(prepare);
     },
@@ -134,7 +146,16 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
 
   async function hearLastWords(from: Instance, exit: ServiceExit): Promise<void> {
     await within(LAST_WORDS_MS, from.drained);
-    failure = exitedEarly(row(), exit, masked(await outputTail(openLog)));
+    failure = exitedEarly(row(), exit, await evidence({ reason: "EXITED_EARLY", error: "" }, from));
+  }
+
+  function evidence(
+    found: Pick<FailedAttempt, "error" | "ownerPid"> & { readonly reason: string },
+    from: Instance,
+  ): Promise<Diagnosis> {
+    const { target, env = {} } = context.launch() ?? {};
+    const port = (target && loopbackPort(target)) ?? row().port;
+    return diagnose(found, { openLog, instance: from, port, env });
   }
 
   function masked(text: string): string {
@@ -156,23 +177,20 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
       const result = await awaitReady({
         target: context.launch()?.target ?? { kind: "alive" },
         probe: row().spec.readiness,
+        tools: context.probeTools(context.launch(), asked, row().instance),
         clock,
-        ownerOf: (port) => context.ownerOf(port, asked),
         waiting: () => context.waiting.count,
         signal: probing.signal,
       });
-      if (result.ready) {
-        await tell({ type: "ready" }, { readyTime: clock.now() });
+      if (result.ok) {
+        await tell({ type: "ready" }, { readyTime: clock.now(), ...UNDIAGNOSED });
         if (row().state !== "RUNNING") return;
         outcome.resolve({ ok: true });
         context.onReady();
         return;
       }
-      const diagnosis = {
-        reason: result.reason,
-        lastProbeError: masked(result.error),
-        outputTail: masked(await outputTail(openLog)),
-      };
+      const diagnosis = await evidence(result, asked);
+      if (probing.signal.aborted) return;
       failure = notReady(row(), diagnosis, clock.monotonic() - begun);
       await tell({ type: "not-ready", message: failure.message }, { diagnosis });
     } catch (error) {

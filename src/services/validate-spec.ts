@@ -1,5 +1,6 @@
 import { type FieldViolation, RuntimeError } from "../errors.ts";
-import type { PortSpec, Probe, ServiceSpec } from "../model/service-spec.ts";
+import type { PortSpec, ServiceSpec } from "../model/service-spec.ts";
+import { probeMistakes } from "./validate-probe.ts";
 
 /**
  * Refuses specs that could never work, all mistakes of a call at once.
@@ -84,10 +85,7 @@ function violationsOf(spec: ServiceSpec, path: string): FieldViolation[] {
   if (spec.stop?.signal && !STOP_SIGNALS.includes(spec.stop.signal)) {
     refuse("stop.signal", `must be one of ${STOP_SIGNALS.join(", ")}`);
   }
-  for (const field of ["readiness", "liveness"] as const) {
-    const probe = spec[field];
-    if (probe !== undefined) found.push(...probeMistakes(probe, `${path}.${field}`));
-  }
+  for (const { field, description } of probeMistakes(spec)) refuse(field, description);
   return found;
 }
 
@@ -137,37 +135,9 @@ function isReserved(key: string): boolean {
   );
 }
 
-function probeMistakes(probe: Probe, path: string): FieldViolation[] {
-  const found: FieldViolation[] = [];
-  const check = probe.check;
-  if (check?.kind === "http") {
-    for (const [index, status] of (check.expectedStatuses ?? []).entries()) {
-      if (status < 100 || status > 599) {
-        found.push({
-          field: `${path}.http.expected_statuses[${index}]`,
-          description: `${status} is no HTTP status`,
-        });
-      }
-    }
-  }
-  if (check?.kind === "tcp" && check.port !== undefined && (check.port < 1 || check.port > 65535)) {
-    found.push({ field: `${path}.tcp.port`, description: `${check.port} is no port` });
-  }
-  if (probe.failureThreshold !== undefined && probe.failureThreshold < 1) {
-    found.push({ field: `${path}.failure_threshold`, description: "must be at least 1" });
-  }
-  return found;
-}
-
 /** To be silent about these would be to run something else than what was asked. */
 function refuseUnbuilt(spec: ServiceSpec, path: string): void {
-  const kind = spec.readiness?.check?.kind;
-  const live = spec.liveness?.check?.kind;
   const asked: [string, boolean][] = [
-    [`readiness.${kind}`, kind === "exec" || kind === "log" || kind === "grpc"],
-    ["readiness.http.expect_json", expectsJson(spec.readiness)],
-    ["liveness.http.expect_json", expectsJson(spec.liveness)],
-    [`liveness.${live}`, live === "exec" || live === "log" || live === "grpc"],
     ["depends_on", (spec.dependsOn ?? []).length > 0],
     ["limits", spec.limits !== undefined],
   ];
@@ -182,8 +152,4 @@ function refuseUnbuilt(spec: ServiceSpec, path: string): void {
       );
     }
   }
-}
-
-function expectsJson(probe: Probe | undefined): boolean {
-  return probe?.check?.kind === "http" && Object.keys(probe.check.expectJson ?? {}).length > 0;
 }

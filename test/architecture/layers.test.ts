@@ -18,7 +18,9 @@ const layers: readonly (readonly string[])[] = [
 /** What only some parts may import; `client` stands beside the layers. */
 const reserved: readonly { what: RegExp; by: readonly string[] }[] = [
   // app.ts names the service that it serves.
-  { what: /^gen\//, by: ["app", "rpc", "server", "client", "cli"] },
+  { what: /^gen\/(?!grpc\/health\/)/, by: ["app", "rpc", "server", "client", "cli"] },
+  // A foreign protocol, which services speak: the grpc probe asks in it as the http probe does in HTTP.
+  { what: /^gen\/grpc\/health\//, by: ["app", "rpc", "server", "client", "cli", "services"] },
   { what: /^(kysely|pg|node:sqlite)($|\/)/, by: ["store"] },
   { what: /^node:child_process$/, by: ["supervisor", "operations", "git", "cli"] },
   { what: /^commander$/, by: ["cli", "main"] },

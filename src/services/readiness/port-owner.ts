@@ -1,6 +1,6 @@
 import type { Instance } from "../../supervisor/instance.ts";
 import { findPortOwners } from "../../supervisor/listeners.ts";
-import type { PortOwner } from "./await-ready.ts";
+import type { PortOwner } from "./ask.ts";
 
 /** Whose listener is on this port. */
 export async function portOwner(port: number, instance: Instance): Promise<PortOwner> {

@@ -394,8 +394,8 @@ export type Probe = Message<"workspace.runtime.v1.Probe"> & {
   timeout?: Duration | undefined;
 
   /**
-   * Longest pause between attempts; default and, for readiness, at most 500 ms (the first pauses are a few
-   * milliseconds).
+   * Longest pause between attempts. For readiness at most and by default 500 ms (the first pauses are a few
+   * milliseconds); for liveness by default 10 s.
    *
    * @generated from field: google.protobuf.Duration interval = 7;
    */
@@ -416,7 +416,7 @@ export type Probe = Message<"workspace.runtime.v1.Probe"> & {
   failureThreshold?: number | undefined;
 
   /**
-   * Default OWN.
+   * For what is asked on loopback. Default OWN, for liveness that of readiness.
    *
    * @generated from field: workspace.runtime.v1.ListenerCheck listener = 10;
    */
@@ -431,13 +431,15 @@ export const ProbeSchema: GenMessage<Probe> = /*@__PURE__*/
   messageDesc(file_workspace_runtime_v1_service, 6);
 
 /**
- * HttpProbe succeeds on an expected answer to GET. Redirects are not followed.
+ * HttpProbe succeeds on an expected answer to GET. At most 5 redirects are followed, to loopback and allowed
+ * hosts only; a status that is expected is not followed.
  *
  * @generated from message workspace.runtime.v1.HttpProbe
  */
 export type HttpProbe = Message<"workspace.runtime.v1.HttpProbe"> & {
   /**
-   * A URL on loopback or on an allowed host; "": that of `expose`, if it is on such a host.
+   * A URL on loopback or on a host that the server's `--probe-host` allows; "": that of `expose`, if it is on
+   * such a host, else a connection to the main port.
    *
    * @generated from field: string url_template = 1;
    */
@@ -451,15 +453,15 @@ export type HttpProbe = Message<"workspace.runtime.v1.HttpProbe"> & {
   expectedStatuses: number[];
 
   /**
-   * Headers to send; values are templates.
+   * Headers to send; values are templates. Not sent to another host or port that a redirect points at.
    *
    * @generated from field: map<string, string> headers = 3;
    */
   headers: { [key: string]: string };
 
   /**
-   * Dotted path into the JSON body to the value expected there, as text (`"checks.db": "ok"`,
-   * `"ready": "true"`); all must match.
+   * Dotted path into the JSON body (at most 1 MiB) to the value expected there, as text: `"checks.0.db": "ok"`
+   * (0: of a list its first), `"ready": "true"`. All must match.
    *
    * @generated from field: map<string, string> expect_json = 4;
    */
@@ -495,7 +497,8 @@ export const TcpProbeSchema: GenMessage<TcpProbe> = /*@__PURE__*/
   messageDesc(file_workspace_runtime_v1_service, 8);
 
 /**
- * ExecProbe succeeds when a command ends with code 0.
+ * ExecProbe succeeds when a command ends with code 0. What is left of its process group is ended then, or when
+ * the attempt's limit is over.
  *
  * @generated from message workspace.runtime.v1.ExecProbe
  */
@@ -522,7 +525,8 @@ export const ExecProbeSchema: GenMessage<ExecProbe> = /*@__PURE__*/
  */
 export type LogProbe = Message<"workspace.runtime.v1.LogProbe"> & {
   /**
-   * A regular expression (JavaScript, no flags), matched line by line on both streams.
+   * A regular expression (JavaScript, no flags, at most 1000 characters), matched line by line on both
+   * streams. An unfinished line counts once nothing has followed for 250 ms; of a long one the first 64 KiB.
    *
    * @generated from field: string pattern = 1;
    */
@@ -537,7 +541,7 @@ export const LogProbeSchema: GenMessage<LogProbe> = /*@__PURE__*/
   messageDesc(file_workspace_runtime_v1_service, 10);
 
 /**
- * GrpcProbe succeeds when grpc.health.v1.Health/Check on the main port answers SERVING.
+ * GrpcProbe succeeds when grpc.health.v1.Health/Check on the main port answers SERVING, in cleartext on loopback.
  *
  * @generated from message workspace.runtime.v1.GrpcProbe
  */
@@ -1153,8 +1157,20 @@ export const ServiceExitSchema: GenMessage<ServiceExit> = /*@__PURE__*/
  */
 export type Diagnosis = Message<"workspace.runtime.v1.Diagnosis"> & {
   /**
-   * What was found, as a short token: PORT_CLOSED, HTTP_STATUS, FOREIGN_LISTENER (another process
-   * answers on the port: set `listener: ANY` if that is meant).
+   * What was found, as a short token; there may be more in a later version.
+   * PORT_CLOSED: nothing listens on the port.
+   * PROBE_TIMEOUT: no answer within the attempt's limit.
+   * HTTP_FAILED: the connection broke, or no HTTP came back.
+   * HTTP_STATUS: another status than expected.
+   * HTTP_REDIRECT: to a host that may not be asked, or too many.
+   * HTTP_BODY: the JSON body is not as expected.
+   * EXEC_FAILED: the command ended otherwise than with code 0, or could not be run.
+   * LOG_PATTERN_NOT_SEEN: no line of its output matched.
+   * LOG_PATTERN_TOO_SLOW: the expression took longer than 50 ms three times: it would hold up the server.
+   * GRPC_NOT_SERVING: the health protocol said so, or does not know the service.
+   * GRPC_FAILED: another gRPC error, or no gRPC at all.
+   * FOREIGN_LISTENER: another process answers on the port: set `listener: ANY` if that is meant.
+   * EXITED_EARLY: it ended before it was ready.
    *
    * @generated from field: string reason = 1;
    */
@@ -1182,7 +1198,8 @@ export type Diagnosis = Message<"workspace.runtime.v1.Diagnosis"> & {
   listeningPorts: number[];
 
   /**
-   * The process that owns the port that it should have; absent if nobody or not to be found.
+   * The process that listens on the port that it should have, its own included; absent if nobody or not to be
+   * found.
    *
    * @generated from field: optional int32 port_owner_pid = 5;
    */
