@@ -14,7 +14,7 @@ import {
   type TestWorkspace,
 } from "../support/workspace.ts";
 
-describe("hazards 1, 2 and 3: commands that do not come up", () => {
+describe("hazards 1 and 2: commands that do not come up", () => {
   let server: TestServer;
   let workspace: TestWorkspace;
   beforeAll(async () => {
@@ -64,13 +64,8 @@ describe("hazards 1, 2 and 3: commands that do not come up", () => {
       health: HealthStatus.UNHEALTHY,
       leaseRunIds: [],
     });
-  });
-
-  it("fails a command without readiness that exits with 3", async () => {
-    const { failure } = await failureOf(shellService("three", "exit 3"));
-    expect(failure?.exit?.code).toBe(3);
-    const { service } = await server.client.getService({ serviceId: failure?.serviceId ?? "" });
-    expect(service?.state).toBe(ServiceState.FAILED);
+    expect(service?.diagnosis).toEqual(failure?.diagnosis);
+    expect(service?.diagnosis).toMatchObject({ reason: "EXITED_EARLY" });
   });
 
   it.each([
@@ -93,19 +88,5 @@ describe("hazards 1, 2 and 3: commands that do not come up", () => {
     expect(`${failure?.message} ${failure?.diagnosis?.outputTail}`).toContain(named);
     const { state } = (await server.client.getRuntimeInfo({})).reconcile ?? {};
     expect(state).toBe("done");
-  });
-
-  it("stops a service that is not ready in time, also when it ignores TERM, and says what it saw", async () => {
-    const { details, failure } = await failureOf(
-      shellService("deaf", 'trap "" TERM; while :; do sleep 1; done', {
-        port: { port: { case: "auto", value: {} } },
-        readiness: { timeout: { nanos: 300_000_000 } },
-        stop: { gracePeriod: { nanos: 200_000_000 } },
-      }),
-    );
-    expect(details?.reason).toBe("SERVICE_NOT_READY");
-    expect(failure?.diagnosis?.lastProbeError).toMatch(/ECONNREFUSED/);
-    const { service } = await server.client.getService({ serviceId: failure?.serviceId ?? "" });
-    expect(service).toMatchObject({ state: ServiceState.FAILED, providerRef: "" });
   });
 });

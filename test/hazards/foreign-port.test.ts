@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { ListenerCheck, ServiceState } from "../../gen/workspace/runtime/v1/service_pb.ts";
 import { errorDetails } from "../../src/client/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import {
   httpService,
@@ -69,6 +70,30 @@ describe("hazard 4: a port that somebody else has", () => {
     });
   });
 
+  it("is not readiness when somebody takes it after the start", async () => {
+    const port = await freePort();
+    const outcome = ensure(
+      shellService("outrun", "exec sleep 600", {
+        port: { port: { case: "value", value: port } },
+        readiness: { timeout: { seconds: 5n } },
+      }),
+    );
+    await eventually(async () => {
+      const { services } = await server.client.listServices({ serviceNames: ["outrun"] });
+      return services[0] !== undefined && services[0].providerRef !== "";
+    });
+    const late = createServer((_, response) => response.end("foreign"));
+    await new Promise<void>((resolve) => late.listen(port, "127.0.0.1", resolve));
+    onTestFinished(() => void late.close());
+    const { details } = await outcome;
+    expect(details).toMatchObject({
+      reason: "SERVICE_NOT_READY",
+      failures: [{ diagnosis: { reason: "FOREIGN_LISTENER", portOwnerPid: process.pid } }],
+    });
+    const { services } = await server.client.listServices({ serviceNames: ["outrun"] });
+    expect(services[0]?.diagnosis).toEqual(details?.failures[0]?.diagnosis);
+  });
+
   it("is not readiness when it answers in the service's stead, unless that is meant", async () => {
     const port = await takenPort();
     const elsewhere = shellService("docker-like", "sleep 600", {
@@ -82,7 +107,11 @@ describe("hazard 4: a port that somebody else has", () => {
       reason: "SERVICE_NOT_READY",
       failures: [
         {
-          diagnosis: { reason: "FOREIGN_LISTENER", lastProbeError: expect.stringContaining("ANY") },
+          diagnosis: {
+            reason: "FOREIGN_LISTENER",
+            lastProbeError: expect.stringContaining("ANY"),
+            portOwnerPid: process.pid,
+          },
         },
       ],
     });

@@ -38,6 +38,14 @@ export function shellService(name: string, command: string, more: SpecInit = {})
   return { name, process: { case: "command", value: command }, ...more };
 }
 
+/** A service that runs a program of test/fixtures/processes ("answer.mjs 503") with a port of its own. */
+export function fixtureService(name: string, program: string, more: SpecInit = {}): SpecInit {
+  const [file = "", ...args] = program.split(" ");
+  const path = new URL(`../fixtures/processes/${file}`, import.meta.url).pathname;
+  const command = ["exec", `'${process.execPath}'`, `'${path}'`, ...args].join(" ");
+  return shellService(name, command, { port: { port: { case: "auto", value: {} } }, ...more });
+}
+
 /** A small HTTP server on its PORT that says when it listens. */
 export function httpService(name: string, more: SpecInit = {}): SpecInit {
   const program =
