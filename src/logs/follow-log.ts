@@ -1,7 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { BATCH_BYTES, type Log } from "./log.ts";
 import type { LogBatch } from "./log-batch.ts";
-import { createReadAhead } from "./read-ahead.ts";
 import type { LogStart } from "./resolve-start.ts";
 import {
   type LogStreamName,
@@ -85,14 +84,13 @@ async function* follow<End>(
     // What has ended cannot run away from a reader: it is told to its end either way.
     const until = options.follow || ended() !== undefined ? undefined : (await log.end()).offsets;
     const settling = createSettling(clock);
-    const reader = createReadAhead();
     let told = clock.monotonic();
     while (!signal.aborted) {
       // Both before the read: what happens from here on is found by the next one.
       const { version } = log;
       const end = ended();
       const tellRest = end !== undefined || until ? TELL_BOTH : settling.settled();
-      const batch = await log.read(position, { streams, maxBytes, tellRest, reader });
+      const batch = await log.read(position, { streams, maxBytes, tellRest, reuseMemory: true });
       position = batch.position;
       settling.note(batch);
       if (signal.aborted) return;

@@ -30,6 +30,11 @@ export interface LogBatch {
    * be called.
    */
   readonly release?: () => void;
+  /**
+   * Bytes in front of the first chunk that may be written over, as may the chunks themselves once nobody
+   * else looks at them. More than 0 only where the chunks lie one behind the other.
+   */
+  readonly headroom?: number;
   /** Where the next pull goes on. */
   readonly position: LogPosition;
   /** The same as an opaque string for callers. */

@@ -1,10 +1,11 @@
 import type { Clock } from "../clock.ts";
+import type { BlockReader } from "./block-reader.ts";
 import type { GrowthWatcher } from "./growth-watcher.ts";
 import type { LogBatch } from "./log-batch.ts";
 import type { LogPosition } from "./log-position.ts";
 import type { LogState } from "./log-state.ts";
-import type { BlockReader } from "./read-ahead.ts";
 import { readBatch } from "./read-batch.ts";
+import { BLOCK_BYTES } from "./read-memory.ts";
 import { type Recording, type RecordOptions, startRecording } from "./recording.ts";
 import { endPosition, type LogStart, resolveStart } from "./resolve-start.ts";
 import { type LogStreamName, type PerStream, selectStreams } from "./stream.ts";
@@ -51,18 +52,20 @@ export interface ReadOptions {
   readonly streams?: readonly LogStreamName[];
   readonly maxBytes?: number;
   readonly tellRest?: PerStream<boolean>;
-  /** Default: a fresh buffer for each pull. */
-  readonly reader?: BlockReader;
+  /** Reads into memory that a later pull uses again once the batch is released. Default: false. */
+  readonly reuseMemory?: boolean;
 }
 
 /** What a message of StreamLogs holds at most. */
-export const BATCH_BYTES = 256 * 1024;
+export const BATCH_BYTES = BLOCK_BYTES;
 
 const TELL_BOTH: PerStream<boolean> = [true, true];
 
 export interface LogDependencies {
   readonly clock: Clock;
   readonly growth: GrowthWatcher;
+  /** For pulls that reuse memory. */
+  readonly reader: BlockReader;
   readonly punchHole: PunchHole | undefined;
   readonly maxBytes: number;
   readonly onError: (message: string, error: unknown) => void;
@@ -105,7 +108,8 @@ export function createLog(
       state.wake();
     },
     read: (position, options = {}) => {
-      const { streams, maxBytes = BATCH_BYTES, tellRest = TELL_BOTH, reader } = options;
+      const { streams, maxBytes = BATCH_BYTES, tellRest = TELL_BOTH } = options;
+      const reader = options.reuseMemory ? dependencies.reader : undefined;
       return readBatch(state, position, selectStreams(streams), maxBytes, tellRest, reader);
     },
     position: (start, streams) => resolveStart(state, start, selectStreams(streams)),

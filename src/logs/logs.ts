@@ -2,9 +2,11 @@ import { resolve } from "node:path";
 import type { Clock } from "../clock.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Failpoints } from "../failpoints.ts";
+import { createBlockReader } from "./block-reader.ts";
 import { createGrowthWatcher, type WatchDirectory } from "./growth-watcher.ts";
 import { createLog, type Log } from "./log.ts";
 import { type LogState, openLogState } from "./log-state.ts";
+import { createReadMemory } from "./read-memory.ts";
 import type { PunchHole } from "./trim.ts";
 
 /** All logs of this server that are open: each directory once, while anybody holds it. */
@@ -41,6 +43,7 @@ interface OpenLog {
 export function createLogs(options: LogsOptions): Logs {
   const { clock, onError = () => undefined, watchDirectory } = options;
   const growth = createGrowthWatcher({ clock, ...(watchDirectory ? { watchDirectory } : {}) });
+  const reader = createBlockReader(createReadMemory());
   const open = new Map<string, OpenLog>();
   /** Logs being closed: the same directory is opened again only behind this. */
   const closing = new Map<string, Promise<void>>();
@@ -97,6 +100,7 @@ export function createLogs(options: LogsOptions): Logs {
           {
             clock,
             growth,
+            reader,
             onError,
             punchHole: options.punchHole,
             maxBytes: options.maxBytesDefault ?? DEFAULT_MAX_BYTES,

@@ -1,9 +1,9 @@
+import { type BlockReader, type ReadBlock, readOnce } from "./block-reader.ts";
 import { cutChunks, nextRecord, type ReadRange } from "./cut-chunks.ts";
 import type { LogBatch } from "./log-batch.ts";
 import { cursorExpired, encodeCursor, type LogPosition } from "./log-position.ts";
 import type { LogState } from "./log-state.ts";
 import { planRead, type Segment } from "./plan-read.ts";
-import { type BlockReader, type ReadBlock, readOnce } from "./read-ahead.ts";
 import { LOG_STREAMS, type PerStream, STREAM_INDEXES, type StreamIndex } from "./stream.ts";
 
 /**
@@ -42,7 +42,7 @@ export async function readBatch(
       continue;
     }
 
-    const { release } = read;
+    const { release, headroom } = read;
     const { chunks, offsets, held } = cutChunks(segments, read.ranges, tellRest);
     const record = nextRecord(segments, offsets) ?? position.record;
     return batch(
@@ -55,7 +55,7 @@ export async function readBatch(
         ],
         ...(record === undefined ? {} : { record }),
       },
-      { chunks, held, release },
+      { chunks, held, release, headroom },
     );
   }
 }
@@ -111,10 +111,9 @@ async function readRanges(
   position: LogPosition,
   segments: readonly Segment[],
   reader: BlockReader,
-): Promise<{ ranges: PerStream<ReadRange> | undefined; release: () => void }> {
+): Promise<{ ranges: PerStream<ReadRange> | undefined; headroom: number; release: () => void }> {
   const end: [number, number] = [...position.offsets];
   for (const segment of segments) end[segment.stream] = segment.end;
-  const { generation } = state;
   const blocks: ReadBlock[] = [];
   const release = () => {
     for (const block of blocks) block.release();
@@ -123,18 +122,19 @@ async function readRanges(
   for (const stream of STREAM_INDEXES) {
     const start = position.offsets[stream];
     const length = end[stream] - start;
-    const available = Math.max(length, state.known.offsets[stream] - start);
-    const handle = state.outputs[stream];
-    const block =
-      length === 0
-        ? NOTHING
-        : await reader.read({ handle, stream, generation, start, length, available });
-    if (block === undefined) return { ranges: undefined, release };
+    if (length === 0) {
+      ranges.push({ start, bytes: NOTHING });
+      continue;
+    }
+    const block = await reader.read(state.outputs[stream], start, length);
+    if (block === undefined) return { ranges: undefined, headroom: 0, release };
     blocks.push(block);
     ranges.push({ start, bytes: block.bytes });
   }
   const [stdout, stderr] = ranges as [ReadRange, ReadRange];
-  return { ranges: [stdout, stderr], release };
+  // Two blocks lie apart: no message can be made around both.
+  const headroom = blocks.length === 1 ? (blocks[0]?.headroom ?? 0) : 0;
+  return { ranges: [stdout, stderr], headroom, release };
 }
 
-const NOTHING: ReadBlock = { bytes: Buffer.alloc(0), release: () => {} };
+const NOTHING = Buffer.alloc(0);

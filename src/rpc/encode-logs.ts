@@ -8,10 +8,17 @@ import {
 import { rawContent } from "./convert/log.ts";
 import type { Encoded } from "./encode.ts";
 
-/** What to call once the bytes of a message's chunks were copied: their buffer is read into again. */
-export const RELEASE = Symbol("release");
+/** On a message: the memory that its chunks' bytes lie in, one behind the other where there is headroom. */
+export const MEMORY = Symbol("memory");
 
-export type ReleasableLogs = StreamLogsResponse & { [RELEASE]?: () => void };
+export interface ChunkMemory {
+  /** Bytes in front of the first chunk that are free to be written. */
+  readonly headroom: number;
+  /** To be called once nobody needs the chunks' bytes any more; a second time is harmless. */
+  release(): void;
+}
+
+export type ReleasableLogs = StreamLogsResponse & { [MEMORY]?: ChunkMemory };
 
 /** `StreamLogsResponse.chunks`, `LogChunk.text` and `LogChunk.data`, each with wire type 2. */
 const CHUNKS_TAG = (1 << 3) | 2;
@@ -19,42 +26,87 @@ const TEXT_TAG = (7 << 3) | 2;
 const DATA_TAG = (8 << 3) | 2;
 
 /**
- * The message that `toBinary` would give, but that a log's bytes are copied once, when they are sent,
- * instead of once for each message they are nested in, and never become a string on the way.
+ * The message that `toBinary` would give, but that a log's bytes never become a string on the way, and
+ * are copied once, when they are sent, instead of once for each message they are nested in; or never,
+ * where the message can be made around them.
  */
 export function encodeStreamLogsResponse(message: ReleasableLogs): Encoded {
   const rest = toBinary(StreamLogsResponseSchema, { ...message, chunks: [] });
   const chunks = message.chunks.map(measureChunk);
   let byteLength = rest.length;
-  for (const { size } of chunks) byteLength += 1 + varintSize(size) + size;
+  let contentLength = 0;
+  for (const { headLength, content } of chunks) {
+    byteLength += headLength + content.length;
+    contentLength += content.length;
+  }
+  const memory = message[MEMORY];
+  /** Fields may stand in any order: what comes last in the message is a chunk's content. */
+  const write = (target: Uint8Array, start: number) => {
+    target.set(rest, start);
+    let at = start + rest.length;
+    for (const chunk of chunks) {
+      at = writeHead(target, at, chunk);
+      // In place it moves them, but for the last, and never over what has not been moved yet.
+      if (!liesAt(target, at, chunk.content)) target.set(chunk.content, at);
+      at += chunk.content.length;
+    }
+  };
   return {
     byteLength,
     copy(target, start) {
-      let at = start;
-      for (const { head, tag, content, size } of chunks) {
-        target[at] = CHUNKS_TAG;
-        at = writeVarint(target, at + 1, size);
-        target.set(head, at);
-        at += head.length;
-        if (content === undefined) continue;
-        target[at] = tag;
-        at = writeVarint(target, at + 1, content.length);
-        target.set(content, at);
-        at += content.length;
-      }
-      target.set(rest, at);
-      message[RELEASE]?.();
+      write(target, start);
+      memory?.release();
     },
+    inPlace(room) {
+      const first = chunks[0]?.content;
+      const headsLength = byteLength - contentLength;
+      if (memory === undefined || first === undefined) return undefined;
+      if (headsLength + room > memory.headroom) return undefined;
+      const start = first.byteOffset - headsLength;
+      const frame = Buffer.from(first.buffer, start - room, room + byteLength);
+      write(frame, room);
+      return frame;
+    },
+    sent: () => memory?.release(),
   };
 }
 
-/** The chunk's small fields, and its content as bytes. Fields may stand in any order. */
-function measureChunk(chunk: LogChunk) {
-  const head = toBinary(LogChunkSchema, { ...chunk, content: { case: undefined } });
-  const content = rawContent(chunk);
-  const tag = chunk.content.case === "text" ? TEXT_TAG : DATA_TAG;
-  const contentSize = content === undefined ? 0 : 1 + varintSize(content.length) + content.length;
-  return { head, tag, content, size: head.length + contentSize };
+interface MeasuredChunk {
+  /** All but the content. */
+  readonly fields: Uint8Array;
+  readonly tag: number;
+  readonly content: Uint8Array;
+  /** Of what stands in front of the content. */
+  readonly headLength: number;
+}
+
+const NO_CONTENT = new Uint8Array(0);
+
+function measureChunk(chunk: LogChunk): MeasuredChunk {
+  const fields = toBinary(LogChunkSchema, { ...chunk, content: { case: undefined } });
+  const raw = rawContent(chunk);
+  const content = raw ?? NO_CONTENT;
+  const tag = raw === undefined ? 0 : chunk.content.case === "text" ? TEXT_TAG : DATA_TAG;
+  const inner = fields.length + (tag === 0 ? 0 : 1 + varintSize(content.length));
+  const headLength = 1 + varintSize(inner + content.length) + inner;
+  return { fields, tag, content, headLength };
+}
+
+function liesAt(target: Uint8Array, offset: number, content: Uint8Array): boolean {
+  return target.buffer === content.buffer && target.byteOffset + offset === content.byteOffset;
+}
+
+/** Returns the offset behind it. */
+function writeHead(target: Uint8Array, offset: number, chunk: MeasuredChunk): number {
+  const { fields, tag, content } = chunk;
+  const contentHead = tag === 0 ? 0 : 1 + varintSize(content.length);
+  target[offset] = CHUNKS_TAG;
+  let at = writeVarint(target, offset + 1, fields.length + contentHead + content.length);
+  target.set(fields, at);
+  at += fields.length;
+  if (tag === 0) return at;
+  target[at] = tag;
+  return writeVarint(target, at + 1, content.length);
 }
 
 function varintSize(value: number): number {

@@ -8,7 +8,15 @@ import { encodeStreamLogsResponse } from "./encode-logs.ts";
 /** A message's bytes, to be written where they are needed. A Buffer is one. */
 export interface Encoded {
   readonly byteLength: number;
+  /** Once, and not after `inPlace`. */
   copy(target: Uint8Array, start: number): unknown;
+  /**
+   * The message where its bytes lie, behind `room` bytes to fill in; undefined when that cannot be. They
+   * are not to be touched until they were sent.
+   */
+  inPlace?(room: number): Buffer | undefined;
+  /** Gives back what the bytes lie in. For a message that was sent, and only for that. */
+  sent?(): void;
 }
 
 /** How answers of one type become bytes. */

@@ -16,7 +16,7 @@ import type { ServiceExit } from "../model/service.ts";
 import { enumListReader } from "./convert/enums.ts";
 import { chunkToMessage, endToMessage, gapToMessage, type LogLabels } from "./convert/log.ts";
 import { msFromTimestamp } from "./convert/time.ts";
-import { RELEASE, type ReleasableLogs } from "./encode-logs.ts";
+import { MEMORY, type ReleasableLogs } from "./encode-logs.ts";
 import type { Handlers } from "./handlers.ts";
 import { notImplemented } from "./not-implemented.ts";
 import { validateRequest } from "./validate.ts";
@@ -88,7 +88,8 @@ export function createLogHandlers(
             cursor,
             chunks: batch.chunks.map((chunk) => chunkToMessage(source, chunk)),
           });
-          if (batch.release !== undefined) message[RELEASE] = batch.release;
+          const { release, headroom = 0 } = batch;
+          if (release !== undefined) message[MEMORY] = { release, headroom };
           yield message;
         } else if (batch.heartbeat) {
           yield response({ cursor, event: { case: "heartbeat", value: {} } });

@@ -15,6 +15,7 @@ import { callEnded } from "../rpc/status-error.ts";
 import { type Answers, createRace, pullAnswers } from "./answer.ts";
 import type { Call } from "./calls.ts";
 import { type GrpcStatus, grpcStatus, guardCalls } from "./grpc-guard.ts";
+import { sendInPlace } from "./grpc-in-place.ts";
 import { logFailure, type ServerLog } from "./log.ts";
 import { type AnyHandler, handlerOf, type Registration } from "./registration.ts";
 import type { TransportOptions } from "./transport.ts";
@@ -38,7 +39,7 @@ export function createGrpcTransport(options: TransportOptions): GrpcTransport {
     "grpc.keepalive_timeout_ms": limits.pingTimeoutMs,
     // Its counters cost a tenth of a unary call and nobody reads them.
     "grpc.enable_channelz": 0,
-    interceptors: [guardCalls(access, (service) => openServices.has(service))],
+    interceptors: [guardCalls(access, (service) => openServices.has(service)), sendInPlace],
   });
   for (const registration of registrations) {
     for (const method of registration.service.methods)
@@ -159,6 +160,8 @@ function createSendWindow(
       unsent += size;
       // A cancelled call never calls back; the race ends the wait.
       call.write(message, () => {
+        // A call that broke off calls back, too, while its last bytes may still be on their way out.
+        if (!signal.aborted) message.sent?.();
         unsent -= size;
         if (unsent < limit) onRoom?.();
       });

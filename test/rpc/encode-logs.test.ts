@@ -7,7 +7,7 @@ import {
   StreamLogsResponseSchema,
 } from "../../gen/workspace/runtime/v1/log_pb.ts";
 import { chunkToMessage } from "../../src/rpc/convert/log.ts";
-import { encodeStreamLogsResponse } from "../../src/rpc/encode-logs.ts";
+import { encodeStreamLogsResponse, MEMORY } from "../../src/rpc/encode-logs.ts";
 
 function bytesOf(message: Parameters<typeof encodeStreamLogsResponse>[0]): Buffer {
   const encoded = encodeStreamLogsResponse(message);
@@ -48,7 +48,66 @@ const response: fc.Arbitrary<MessageInitShape<typeof StreamLogsResponseSchema>> 
   { requiredKeys: [], noNullPrototype: true },
 ) as never;
 
+const HEADROOM = 1_000;
+
+/** Chunks as a pull gives them: views of one block of memory, one behind the other. */
+function inOneBlock(contents: readonly Uint8Array[], headroom: number) {
+  const block = Buffer.concat([Buffer.alloc(headroom, 0xee), ...contents]);
+  let end = headroom;
+  const chunks = contents.map(({ length }, index) => {
+    const bytes = block.subarray(end, end + length);
+    end += length;
+    const labels = { serviceId: "service", serviceName: "name", operationId: "" };
+    return chunkToMessage(labels, {
+      stream: "STDOUT",
+      time: 1_000 * index,
+      instance: 7,
+      partial: index % 2 === 0,
+      bytes,
+    });
+  });
+  let released = 0;
+  const message = create(StreamLogsResponseSchema, { cursor: "a cursor" });
+  message.chunks = chunks;
+  const release = () => {
+    released += 1;
+  };
+  return {
+    block,
+    message: Object.assign(message, { [MEMORY]: { headroom, release } }),
+    released: () => released,
+  };
+}
+
 describe("the encoder of log messages", () => {
+  it("makes the same message in place as by copying", () => {
+    const contents = fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), {
+      minLength: 1,
+      maxLength: 8,
+    });
+    fc.assert(
+      fc.property(contents, (parts) => {
+        const expected = bytesOf(inOneBlock(parts, HEADROOM).message);
+        const { message, block, released } = inOneBlock(parts, HEADROOM);
+        const encoded = encodeStreamLogsResponse(message);
+        const frame = encoded.inPlace?.(5);
+        expect(frame?.buffer).toBe(block.buffer);
+        expect(frame?.subarray(5).equals(expected)).toBe(true);
+        expect(released()).toBe(0);
+        encoded.sent?.();
+        expect(released()).toBe(1);
+      }),
+    );
+  });
+
+  it("copies where there is no room in front", () => {
+    const { message, released } = inOneBlock([Buffer.from("a line\n")], 20);
+    const encoded = encodeStreamLogsResponse(message);
+    expect(encoded.inPlace?.(5)).toBe(undefined);
+    encoded.copy(Buffer.alloc(encoded.byteLength), 0);
+    expect(released()).toBe(1);
+  });
+
   it("says what the library's encoder says, whatever the message", () => {
     fc.assert(
       fc.property(response, (init) => {
