@@ -7,7 +7,7 @@ import {
 } from "../../gen/workspace/runtime/v1/service_pb.ts";
 import { errorDetails } from "../../src/client/index.ts";
 import { fixture } from "../supervisor/support.ts";
-import { findDouble, servicesWithVariable } from "../support/processes.ts";
+import { servicesWithVariable, watchForDoubles } from "../support/processes.ts";
 import { chosenSeed, createRandom, type Random } from "../support/random.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { realizePrimary, type SpecInit, shellService } from "../support/workspace.ts";
@@ -78,13 +78,8 @@ describe.each(seeds)("a storm of ensures (seed %i)", (seed) => {
     const workspace = await realizePrimary(server);
     onTestFinished(() => workspace.remove());
 
-    const doubles: unknown[] = [];
-    const sampler = setInterval(() => {
-      const found = findDouble(variable);
-      if (found !== undefined) doubles.push(found);
-    }, 100);
-    onTestFinished(() => clearInterval(sampler));
-
+    const watch = watchForDoubles(variable);
+    onTestFinished(() => void watch.stop());
     const ensured = await storm(server, workspace.workspaceId, random);
     // The rest of the runs that are not to keep anything.
     await Promise.all(
@@ -92,7 +87,7 @@ describe.each(seeds)("a storm of ensures (seed %i)", (seed) => {
         server.client.releaseRun({ runId: `run-${run}` }),
       ),
     );
-    expect(doubles).toEqual([]);
+    expect(watch.stop()).toEqual([]);
     const rows = await liveServices(server);
     await checkLeases(server, ensured, rows);
 
@@ -114,7 +109,7 @@ describe.each(seeds)("a storm of ensures (seed %i)", (seed) => {
     expect(living.sort(ascending)).toEqual(
       rows.map(({ providerRef }) => Number(providerRef)).sort(ascending),
     );
-  }, 240_000);
+  }, 480_000);
 
   interface Ensured {
     readonly identity: number;

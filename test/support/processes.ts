@@ -35,8 +35,27 @@ export function servicesWithVariable(name: string, value?: string): FoundProcess
   );
 }
 
-/** Two living services of one value at one moment; undefined when each has one at most. */
-export function findDouble(name: string): readonly FoundProcess[] | undefined {
+/** Looks again and again for two living services of one value at one moment. */
+export function watchForDoubles(name: string): { stop(): readonly (readonly FoundProcess[])[] } {
+  const doubles: (readonly FoundProcess[])[] = [];
+  let timer: NodeJS.Timeout;
+  const look = () => {
+    const began = performance.now();
+    const found = findDouble(name);
+    if (found !== undefined) doubles.push(found);
+    // On a host with thousands of processes a look takes long: most of the time is the test's own.
+    timer = setTimeout(look, Math.max(30, 4 * (performance.now() - began)));
+  };
+  look();
+  return {
+    stop() {
+      clearTimeout(timer);
+      return doubles;
+    },
+  };
+}
+
+function findDouble(name: string): readonly FoundProcess[] | undefined {
   const byValue = Map.groupBy(servicesWithVariable(name), ({ value }) => value);
   for (const found of byValue.values()) {
     // The first may have ended before the second was looked at: only if it lives now there were two.
