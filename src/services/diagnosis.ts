@@ -5,6 +5,7 @@ import type { Instance } from "../supervisor/instance.ts";
 import { findPortOwners, listeningPorts } from "../supervisor/listeners.ts";
 import { outputTail } from "./output-tail.ts";
 import type { FailedAttempt } from "./readiness/attempt.ts";
+import { within } from "./within.ts";
 
 /** Where to look for what was wrong. */
 export interface Evidence {
@@ -15,17 +16,22 @@ export interface Evidence {
   readonly port: number | undefined;
   /** Whose secret values are blotted out of what is told. */
   readonly env: Readonly<Record<string, string>>;
+  /** How long to look for ports and their owners. Default 2 s. */
+  readonly lookMs?: number;
 }
+
+/** A host may have thousands of processes to look into; what takes longer is left out of the answer. */
+const LOOK_MS = 2_000;
 
 /** What a person needs to see why a check failed: its words, its ports, and who has the port it should have. */
 export async function diagnose(
   found: Pick<FailedAttempt, "error" | "ownerPid"> & { readonly reason: string },
-  { openLog, instance, port, env }: Evidence,
+  { openLog, instance, port, env, lookMs = LOOK_MS }: Evidence,
 ): Promise<Diagnosis> {
-  const [tail, ports, owner] = await Promise.all([
+  const [tail, ports = [], owner] = await Promise.all([
     outputTail(openLog, env),
-    instance === undefined ? [] : portsOf(instance),
-    found.ownerPid ?? ownerOf(port),
+    instance && within(lookMs, portsOf(instance)),
+    found.ownerPid ?? within(lookMs, ownerOf(port)),
   ]);
   return {
     reason: found.reason,

@@ -16,6 +16,7 @@ import { loopbackPort } from "./readiness/probe-target.ts";
 import type { MakeProbeTools } from "./readiness/probe-tools.ts";
 import { resetAfterMs } from "./restart-policy.ts";
 import type { LifeEvent } from "./state.ts";
+import { within } from "./within.ts";
 
 /** One instance of a service, from the wish for its process to that process's end. */
 export interface StartAttempt {
@@ -64,8 +65,12 @@ export interface AttemptDependencies {
   readonly waiting: { count: number };
 }
 
-/** How long an early exit waits for its last words, and for its row to be settled, before it is told. */
+/**
+ * How long an early exit waits for its last words, looks at who has its port, and waits for its row to be
+ * settled, before it is told.
+ */
 const LAST_WORDS_MS = 30;
+const LAST_LOOK_MS = 15;
 const SETTLED_SOON_MS = 50;
 /** What was found once does not hold for one that works. */
 const UNDIAGNOSED = { diagnosis: undefined } as const;
@@ -146,16 +151,19 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
 
   async function hearLastWords(from: Instance, exit: ServiceExit): Promise<void> {
     await within(LAST_WORDS_MS, from.drained);
-    failure = exitedEarly(row(), exit, await evidence({ reason: "EXITED_EARLY", error: "" }, from));
+    const found = { reason: "EXITED_EARLY", error: "" };
+    failure = exitedEarly(row(), exit, await evidence(found, from, LAST_LOOK_MS));
   }
 
   function evidence(
     found: Pick<FailedAttempt, "error" | "ownerPid"> & { readonly reason: string },
     from: Instance,
+    lookMs?: number,
   ): Promise<Diagnosis> {
     const { target, env = {} } = context.launch() ?? {};
     const port = (target && loopbackPort(target)) ?? row().port;
-    return diagnose(found, { openLog, instance: from, port, env });
+    const evidence = { openLog, instance: from, port, env };
+    return diagnose(found, lookMs === undefined ? evidence : { ...evidence, lookMs });
   }
 
   function masked(text: string): string {
@@ -201,13 +209,4 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
       context.waiting.count -= 1;
     }
   }
-}
-
-async function within(ms: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const bound = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, bound]);
-  clearTimeout(timer);
 }

@@ -22,7 +22,7 @@ describe("hazard 6: a service that is not ready in time and ignores TERM", () =>
   afterAll(async () => {
     await server.stop();
     workspace.remove();
-  }, PATIENCE_MS);
+  });
 
   it(
     "is gone with its children when the error is told on its row, and the error says what was seen",

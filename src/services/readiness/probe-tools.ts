@@ -26,7 +26,8 @@ export function createProbeTools(options: {
   const { clock, hosts, shell, openLog } = options;
   return (launch, instance, number) => ({
     hosts,
-    ownerOf: (port) => portOwner(port, instance),
+    // Without descriptors left to look with it cannot be told, and what answered has answered.
+    ownerOf: (port) => portOwner(port, instance).catch(() => ({ kind: "unknown" })),
     async runCommand(command, timeoutMs) {
       if (launch === undefined) throw new Error("what it was started with is lost");
       const { cwd, env } = launch;
