@@ -2,7 +2,7 @@ import { errorDetails } from "../src/client/index.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { startServer } from "../test/support/server.ts";
 import { httpService, realizePrimary, shellService } from "../test/support/workspace.ts";
-import { median, quantile } from "./statistics.ts";
+import { median, quantile } from "./support/statistics.ts";
 
 const ROUNDS = 30;
 

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startServer } from "../test/support/server.ts";
-import { median, quantile } from "./statistics.ts";
+import { median, quantile } from "./support/statistics.ts";
 
 const FILES = Number(process.env.BENCH_FILES ?? 5_000);
 const ROUNDS = 10;

@@ -1,9 +1,0 @@
-export function median(values: readonly number[]): number {
-  return quantile(values, 0.5);
-}
-
-/** The value that a share `q` of the values does not exceed. */
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
-}
