@@ -1,7 +1,8 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Logs } from "./logs/logs.ts";
 import type { Operations } from "./operations/operations.ts";
-import type { LogSources } from "./rpc/log-handlers.ts";
+import type { LogSourceId, LogSources } from "./runs/log-source.ts";
 import type { Registry } from "./services/registry.ts";
 import type { Services } from "./services/services.ts";
 import { isOver } from "./services/state.ts";
@@ -11,7 +12,7 @@ export interface LogSourcesDependencies {
   readonly services: Services;
   readonly registry: Registry;
   readonly operations: Operations;
-  /** Resolves once every living service of an earlier server has its life here. */
+  /** Resolves once all that lives of an earlier server, services and commands, is known here. */
   readonly reconciled: Promise<void>;
   readonly servicesDirectory: string;
   readonly operationsDirectory: string;
@@ -19,15 +20,20 @@ export interface LogSourcesDependencies {
 
 /** Where the output of a service or of an operation lies, and whether more of it can come. */
 export function createLogSources(deps: LogSourcesDependencies): LogSources {
+  const directoryOf = (source: LogSourceId) =>
+    source.kind === "service"
+      ? join(deps.servicesDirectory, source.serviceId)
+      : join(deps.operationsDirectory, source.operationId);
+
   return {
     async open(source) {
+      await deps.reconciled;
       if (source.kind === "service") {
         const { serviceId } = source;
-        await deps.reconciled;
         const stored = await deps.services.get(serviceId);
         const life = deps.registry.get(serviceId);
         return {
-          log: await deps.logs.open(join(deps.servicesDirectory, serviceId)),
+          log: await deps.logs.open(directoryOf(source)),
           serviceId,
           serviceName: stored.serviceName,
           operationId: "",
@@ -40,12 +46,18 @@ export function createLogSources(deps: LogSourcesDependencies): LogSources {
       }
       const { operationId } = await deps.operations.get(source.operationId);
       return {
-        log: await deps.logs.open(join(deps.operationsDirectory, operationId)),
+        log: await deps.logs.open(directoryOf(source)),
         serviceId: "",
         serviceName: "",
         operationId,
         ended: () => (deps.operations.isRunning(operationId) ? undefined : {}),
       };
+    },
+    async openLog(source, isOver) {
+      await deps.reconciled;
+      const directory = directoryOf(source);
+      if (isOver && !existsSync(directory)) return undefined;
+      return await deps.logs.open(directory);
     },
   };
 }

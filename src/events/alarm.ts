@@ -5,6 +5,8 @@ import type { Hub } from "./hub.ts";
 export interface Alarm {
   /** Resolves at the next publish, after `timeoutMs`, or when the signal aborts. */
   wait(timeoutMs: number): Promise<void>;
+  /** For what is not published: ends the wait, or the next one. */
+  ring(): void;
   /** Also done by the signal, since a generator that is blocked may never run again. */
   release(): void;
 }
@@ -37,6 +39,7 @@ export function createAlarm(hub: Hub, clock: Clock, signal: AbortSignal): Alarm 
       }
       rung = false;
     },
+    ring,
     release,
   };
 }

@@ -1,14 +1,10 @@
 import type { Clock } from "../clock.ts";
 import { BATCH_BYTES, type Log } from "./log.ts";
 import type { LogBatch } from "./log-batch.ts";
+import { hasReached } from "./log-position.ts";
 import type { LogStart } from "./resolve-start.ts";
-import {
-  type LogStreamName,
-  type PerStream,
-  STREAM_INDEXES,
-  type StreamIndex,
-  selectStreams,
-} from "./stream.ts";
+import { createSettling } from "./settling.ts";
+import type { LogStreamName, PerStream } from "./stream.ts";
 
 export interface FollowOptions<End> {
   readonly clock: Clock;
@@ -37,8 +33,6 @@ export type FollowedBatch<End> = LogBatch & {
   readonly heartbeat?: true;
 };
 
-/** An unfinished line is told when it has been so for this long: a prompt, or a writer's block in transit. */
-const SETTLE_MS = 10;
 const HEARTBEAT_MS = 15_000;
 
 /**
@@ -98,7 +92,7 @@ async function* follow<End>(
       if (batch.chunks.length > 0 || batch.gap !== undefined) {
         yield batch;
         told = clock.monotonic();
-        if (until && reached(position.offsets, until, streams)) return;
+        if (until && hasReached(position, until, streams)) return;
         continue;
       }
       if (end !== undefined) {
@@ -124,34 +118,6 @@ async function* follow<End>(
 }
 
 const TELL_BOTH: PerStream<boolean> = [true, true];
-
-/** Since when each stream has had the same unfinished line at its end. */
-function createSettling(clock: Clock) {
-  const offsets: [number, number] = [-1, -1];
-  const since: [number, number] = [Infinity, Infinity];
-  const settled = (stream: StreamIndex) => clock.monotonic() - since[stream] >= SETTLE_MS;
-  return {
-    note({ held, position }: LogBatch) {
-      for (const stream of STREAM_INDEXES) {
-        if (!held[stream]) since[stream] = Infinity;
-        else if (since[stream] === Infinity || offsets[stream] !== position.offsets[stream]) {
-          since[stream] = clock.monotonic();
-        }
-        offsets[stream] = position.offsets[stream];
-      }
-    },
-    settled: (): PerStream<boolean> => [settled(0), settled(1)],
-    waitMs: () => Math.max(0, Math.min(...since) + SETTLE_MS - clock.monotonic()),
-  };
-}
-
-function reached(
-  offsets: PerStream<number>,
-  until: PerStream<number>,
-  streams: readonly LogStreamName[],
-): boolean {
-  return selectStreams(streams).every((stream) => offsets[stream] >= until[stream]);
-}
 
 /** Resolves when the log is another than that of `version`, on the signal, or after `timeoutMs`. */
 function changed(

@@ -1,5 +1,5 @@
 import { invalidField, RuntimeError } from "../errors.ts";
-import type { PerStream } from "./stream.ts";
+import { type LogStreamName, type PerStream, selectStreams } from "./stream.ts";
 
 /** How far a reader has come. Plain data: nothing has to be released for it. */
 export interface LogPosition {
@@ -35,6 +35,15 @@ export function decodeCursor(cursor: string): LogPosition {
     throw invalidField("cursor", "is not a cursor of a log");
   }
   return { generation, offsets: [stdout, stderr], told: [stdoutTold, stderrTold] };
+}
+
+/** Nothing of these streams (none: both) below `until` is left to read. */
+export function hasReached(
+  { offsets }: LogPosition,
+  until: PerStream<number>,
+  streams: readonly LogStreamName[],
+): boolean {
+  return selectStreams(streams).every((stream) => offsets[stream] >= until[stream]);
 }
 
 export function cursorExpired(why: string): RuntimeError {

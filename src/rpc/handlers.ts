@@ -2,6 +2,7 @@ import type { WorkspaceRuntime } from "../../gen/workspace/runtime/v1/workspace_
 import type { Clock } from "../clock.ts";
 import type { Operations } from "../operations/operations.ts";
 import type { ProjectWorkspaces } from "../project-workspaces/project-workspaces.ts";
+import type { LogSources } from "../runs/log-source.ts";
 import type { Services } from "../services/services.ts";
 import type { CollectGarbage } from "../upkeep/collect-garbage.ts";
 import type { Workspaces } from "../workspaces/workspaces.ts";
@@ -9,7 +10,7 @@ import { createCleanupHandlers } from "./cleanup-handlers.ts";
 import { createGarbageHandlers } from "./garbage-handlers.ts";
 import type { ServiceHandlers } from "./handler.ts";
 import { createInfoHandlers, type RuntimeInfo } from "./info-handlers.ts";
-import { createLogHandlers, type LogSources } from "./log-handlers.ts";
+import { createLogHandlers } from "./log-handlers.ts";
 import { createNotImplementedHandlers } from "./not-implemented.ts";
 import { createOperationHandlers } from "./operation-handlers.ts";
 import type { CursorAt } from "./pages.ts";

@@ -9,41 +9,16 @@ import {
 import type { Clock } from "../clock.ts";
 import { invalidField, RuntimeError } from "../errors.ts";
 import { followLog } from "../logs/follow-log.ts";
-import type { Log } from "../logs/log.ts";
 import { encodeCursor } from "../logs/log-position.ts";
 import type { LogStart } from "../logs/resolve-start.ts";
-import type { ServiceExit } from "../model/service.ts";
+import type { LogSourceId, LogSources } from "../runs/log-source.ts";
 import { enumListReader } from "./convert/enums.ts";
-import { chunkToMessage, endToMessage, gapToMessage, type LogLabels } from "./convert/log.ts";
+import { chunkToMessage, endToMessage, gapToMessage } from "./convert/log.ts";
 import { msFromTimestamp } from "./convert/time.ts";
 import { MEMORY, type ReleasableLogs } from "./encode-logs.ts";
 import type { Handlers } from "./handlers.ts";
 import { notImplemented } from "./not-implemented.ts";
 import { validateRequest } from "./validate.ts";
-
-/** Finds the log of a service or an operation, over all its instances. */
-export interface LogSources {
-  /** SERVICE_NOT_FOUND or OPERATION_NOT_FOUND when there is no such row. */
-  open(source: LogSourceId): Promise<LogSource>;
-}
-
-export type LogSourceId =
-  | { readonly kind: "service"; readonly serviceId: string }
-  | { readonly kind: "operation"; readonly operationId: string };
-
-export interface LogSource extends LogLabels {
-  /** Held for the caller, who releases it. */
-  readonly log: Log;
-  /**
-   * Defined once nothing more will be written, not even after a restart; whoever makes it so calls
-   * `log.wake()`. `exit` is that of the last process, where it is known.
-   */
-  ended(): LogEndFacts | undefined;
-}
-
-export interface LogEndFacts {
-  readonly exit?: ServiceExit;
-}
 
 const DEFAULT_PAGE_BYTES = 256 * 1024;
 const LARGEST_PAGE_BYTES = 1024 * 1024;

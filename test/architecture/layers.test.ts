@@ -8,6 +8,7 @@ const layers: readonly (readonly string[])[] = [
   ["app", "log-sources"],
   ["server"],
   ["rpc"],
+  ["runs"],
   ["project-workspaces", "workspaces", "services", "leases", "operations", "upkeep"],
   ["git", "supervisor", "store"],
   ["logs", "events"],

@@ -10,7 +10,8 @@ import {
   type StreamLogsResponse,
 } from "../../gen/workspace/runtime/v1/log_pb.ts";
 import type { CallContext } from "../../src/rpc/context.ts";
-import { createLogHandlers, type LogEndFacts } from "../../src/rpc/log-handlers.ts";
+import { createLogHandlers } from "../../src/rpc/log-handlers.ts";
+import type { LogEndFacts } from "../../src/runs/log-source.ts";
 import { append, openLog, systemClock } from "../logs/support/log-fixture.ts";
 
 /** A real log on disk behind the handlers, and what the world says of its end. */
@@ -21,6 +22,9 @@ async function logOf(content: { stdout?: string | Uint8Array; stderr?: string | 
   const state: { end: LogEndFacts | undefined } = { end: undefined };
   const handlers = createLogHandlers(
     {
+      async openLog() {
+        return undefined;
+      },
       async open() {
         return {
           log: await logs.open(directory),

@@ -9,15 +9,9 @@ import {
 } from "../../../gen/workspace/runtime/v1/log_pb.ts";
 import type { LogChunk, LogGap } from "../../logs/log-batch.ts";
 import type { ServiceExit } from "../../model/service.ts";
+import type { LogLabels } from "../../runs/log-source.ts";
 import { exitToMessage } from "./failure.ts";
 import { timestampOrAbsent } from "./time.ts";
-
-/** Whose bytes they are; the parts that do not apply are "". */
-export interface LogLabels {
-  readonly serviceId: string;
-  readonly serviceName: string;
-  readonly operationId: string;
-}
 
 type ChunkMessage = MessageShape<typeof LogChunkSchema>;
 
