@@ -34,6 +34,8 @@ export function createOperations(options: OperationsOptions): Operations {
   const inherited = new Map<string, Promise<unknown>>();
   /** Until their outcomes are written. */
   const commands = new Map<string, CommandUnderWay>();
+  /** Their rows may stand already: readers of their output wait for it. */
+  const beginning = new Set<string>();
 
   return {
     async run(request) {
@@ -48,7 +50,7 @@ export function createOperations(options: OperationsOptions): Operations {
     get,
     cancel,
     list: (filter, page) => store.operations.list(filter, page),
-    isRunning: (operationId) => runner.isRunning(operationId),
+    isRunning: (operationId) => beginning.has(operationId) || runner.isRunning(operationId),
     async recover(nodeId) {
       const running = await store.operations.listRunning(nodeId);
       await Promise.all(running.map((operation) => recoverOne(operation)));
@@ -70,13 +72,22 @@ export function createOperations(options: OperationsOptions): Operations {
     cancelled: AbortSignal,
   ): Promise<CommandOutcome> {
     const { command, timeoutMs = DEFAULT_TIMEOUT_MS } = request;
-    await insert(request, undefined, operationId);
     let end: CommandEnd;
+    beginning.add(operationId);
+    try {
+      await insert(request, undefined, operationId);
+    } catch (error) {
+      beginning.delete(operationId);
+      throw error;
+    }
     try {
       await failpoints.hit("operation.row-written");
-      end = await runner.run(operationId, request, cancelled);
+      const running = runner.run(operationId, request, cancelled);
+      beginning.delete(operationId);
+      end = await running;
       await failpoints.hit("operation.exited");
     } catch (error) {
+      beginning.delete(operationId);
       // A server that ends leaves the row to the next one, which finds the command.
       if (!isRuntimeError(error, "SHUTTING_DOWN")) await giveUp(operationId, error as Error);
       throw error;

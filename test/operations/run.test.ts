@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { createFailpoints } from "../../src/failpoints.ts";
 import { temporaryDirectory } from "../git/fixture.ts";
 import { eventually } from "../support/eventually.ts";
 import { commandRequest, startOperations } from "./fixture.ts";
@@ -29,6 +30,21 @@ describe("run", () => {
     const log = join(directory, operation.operationId, "stdout.log");
     expect(readFileSync(log, "utf8")).toBe(`out\n${cwd}\n`);
     expect(statSync(log).mode & 0o777).toBe(0o600);
+  });
+
+  it("is running as soon as its row stands, so that no reader takes its output to be complete", async () => {
+    const failpoints = createFailpoints("operation.row-written=delay(300)");
+    const { operations, store, directory } = await startOperations(failpoints);
+    const running = operations.run(commandRequest("echo out", temporaryDirectory()));
+    const [row] = await eventually(async () => {
+      const rows = await store.operations.listRunning("node-1");
+      return rows.length > 0 && rows;
+    });
+    const operationId = row?.operationId ?? "";
+    expect(existsSync(join(directory, operationId))).toBe(false);
+    expect(operations.isRunning(operationId)).toBe(true);
+    await running;
+    expect(operations.isRunning(operationId)).toBe(false);
   });
 
   it("is a row before the command runs", async () => {
