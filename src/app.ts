@@ -20,6 +20,7 @@ import { loadOrCreateKey, writePrivateFile } from "./private-file.ts";
 import { createProjectWorkspaces } from "./project-workspaces/manager.ts";
 import { createHandlers } from "./rpc/handlers.ts";
 import type { RuntimeInfo } from "./rpc/info-handlers.ts";
+import { followGroup } from "./runs/follow-group.ts";
 import { createServer } from "./server/server.ts";
 import { loadToken } from "./server/token.ts";
 import { createAnsweredOnce } from "./services/answered-once.ts";
@@ -238,6 +239,16 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       log_trimming: Number(hasHoles),
     },
   });
+  const logSources = createLogSources({
+    logs,
+    services,
+    registry,
+    operations,
+    reconciled: reconciled.promise,
+    servicesDirectory: place("services"),
+    operationsDirectory: place("operations"),
+  });
+  const group = { store, hub, sources: logSources, clock };
   const socket = place("server.sock");
   const server = await createServer({
     service: WorkspaceRuntime,
@@ -246,15 +257,8 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       workspaces,
       projectWorkspaces,
       operations,
-      logSources: createLogSources({
-        logs,
-        services,
-        registry,
-        operations,
-        reconciled: reconciled.promise,
-        servicesDirectory: place("services"),
-        operationsDirectory: place("operations"),
-      }),
+      logSources,
+      logGroups: (options) => followGroup(group, options),
       watch: (options) => watchChanges({ ...options, source: store, hub, clock }),
       cursorAt: (revision) => encodeCursor(store.generation, revision),
       collectGarbage,

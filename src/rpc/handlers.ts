@@ -8,6 +8,7 @@ import type { CollectGarbage } from "../upkeep/collect-garbage.ts";
 import type { Workspaces } from "../workspaces/workspaces.ts";
 import { createCleanupHandlers } from "./cleanup-handlers.ts";
 import { createGarbageHandlers } from "./garbage-handlers.ts";
+import type { LogGroups } from "./group-logs.ts";
 import type { ServiceHandlers } from "./handler.ts";
 import { createInfoHandlers, type RuntimeInfo } from "./info-handlers.ts";
 import { createLogHandlers } from "./log-handlers.ts";
@@ -29,6 +30,7 @@ export interface HandlerDependencies {
   readonly projectWorkspaces: ProjectWorkspaces;
   readonly operations: Pick<Operations, "get" | "list" | "cancel">;
   readonly logSources: LogSources;
+  readonly logGroups: LogGroups;
   readonly watch: Watch;
   /** For the `cursor` of lists: where a watch goes on. */
   readonly cursorAt: CursorAt;
@@ -40,7 +42,7 @@ export interface HandlerDependencies {
 /** Shells: message in, domain call, message out. */
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
   const { services, workspaces, projectWorkspaces, operations } = dependencies;
-  const { logSources, watch, cursorAt, collectGarbage, info, clock } = dependencies;
+  const { logSources, logGroups, watch, cursorAt, collectGarbage, info, clock } = dependencies;
   return {
     ...createNotImplementedHandlers(),
     ...createProjectWorkspaceHandlers(projectWorkspaces, cursorAt),
@@ -49,7 +51,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createRunHandlers(services, cursorAt),
     ...createServiceHandlers(services, cursorAt),
     ...createOperationHandlers(operations, cursorAt),
-    ...createLogHandlers(logSources, clock),
+    ...createLogHandlers(logSources, logGroups, clock),
     ...createWatchHandlers(watch),
     ...createGarbageHandlers(collectGarbage),
     ...createInfoHandlers(info),

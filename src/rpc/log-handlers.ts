@@ -12,12 +12,13 @@ import { followLog } from "../logs/follow-log.ts";
 import { encodeCursor } from "../logs/log-position.ts";
 import type { LogStart } from "../logs/resolve-start.ts";
 import type { LogSourceId, LogSources } from "../runs/log-source.ts";
+import type { LogGroup } from "../runs/members.ts";
 import { enumListReader } from "./convert/enums.ts";
 import { chunkToMessage, endToMessage, gapToMessage } from "./convert/log.ts";
 import { msFromTimestamp } from "./convert/time.ts";
 import { MEMORY, type ReleasableLogs } from "./encode-logs.ts";
+import { type LogGroups, readGroupPage, streamGroup } from "./group-logs.ts";
 import type { Handlers } from "./handlers.ts";
-import { notImplemented } from "./not-implemented.ts";
 import { validateRequest } from "./validate.ts";
 
 const DEFAULT_PAGE_BYTES = 256 * 1024;
@@ -27,14 +28,21 @@ const streamsFromValues = enumListReader(LogStream);
 
 export function createLogHandlers(
   sources: LogSources,
+  groups: LogGroups,
   clock: Clock,
 ): Pick<Handlers, "streamLogs" | "readLogs"> {
   return {
     async *streamLogs(request, { signal }) {
       validateRequest(StreamLogsRequestSchema, request, ["source"]);
       const start = startFromMessage(request.start);
-      const source = await sources.open(sourceFromMessage(request.source));
       const streams = streamsFromValues(request.streams);
+      const id = sourceFromMessage(request.source);
+      if (isGroup(id)) {
+        const { follow } = request;
+        yield* streamGroup(groups({ group: id, start, streams, follow, signal }));
+        return;
+      }
+      const source = await sources.open(id);
       // From here on every way out gives the hold back.
       const position = await source.log.position(start, streams).catch((error: unknown) => {
         source.log.release();
@@ -75,13 +83,18 @@ export function createLogHandlers(
       }
     },
 
-    async readLogs(request) {
+    async readLogs(request, { signal }) {
       validateRequest(ReadLogsRequestSchema, request, ["source"]);
       const maxBytes = pageBytes(request.maxBytes);
       const start = startFromMessage(request.start);
-      const source = await sources.open(sourceFromMessage(request.source));
+      const streams = streamsFromValues(request.streams);
+      const id = sourceFromMessage(request.source);
+      if (isGroup(id)) {
+        const options = { group: id, start, streams, follow: false, maxBytes, signal };
+        return await readGroupPage(groups(options));
+      }
+      const source = await sources.open(id);
       try {
-        const streams = streamsFromValues(request.streams);
         // Before the reads: what they find to be the end was the end by then.
         const ended = source.ended();
         const first = await source.log.read(await source.log.position(start, streams), {
@@ -115,20 +128,24 @@ function response(init: Parameters<typeof create<typeof StreamLogsResponseSchema
   return create(StreamLogsResponseSchema, init);
 }
 
-function sourceFromMessage(source: StreamRequest["source"]): LogSourceId {
+function sourceFromMessage(source: StreamRequest["source"]): LogSourceId | LogGroup {
   switch (source.case) {
     case "serviceId":
       return { kind: "service", serviceId: source.value };
     case "operationId":
       return { kind: "operation", operationId: source.value };
     case "runId":
-      throw notImplemented("reading the logs of a run");
+      return { kind: "run", runId: source.value };
     case "workspaceId":
-      throw notImplemented("reading the logs of a workspace");
+      return { kind: "workspace", workspaceId: source.value };
     default:
       // The request's rules have refused it before: a defect.
       throw new RuntimeError("INTERNAL", "a log request without a source passed validation");
   }
+}
+
+function isGroup(source: LogSourceId | LogGroup): source is LogGroup {
+  return source.kind === "run" || source.kind === "workspace";
 }
 
 function startFromMessage(start: StreamRequest["start"]): LogStart {

@@ -4,7 +4,7 @@ import type { Store } from "../store/store.ts";
 
 /** What a person wants of this service: said of it by name, else of its whole workspace. */
 export async function desiredState(
-  store: Store,
+  store: Pick<Store, "workspaces">,
   service: Service,
 ): Promise<DesiredState | undefined> {
   const workspace = await store.workspaces.get(service.workspaceId);

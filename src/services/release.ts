@@ -1,4 +1,5 @@
 import type { Service, StopReceipt } from "../model/service.ts";
+import type { Store } from "../store/store.ts";
 import type { ServicesCore } from "./core.ts";
 import { desiredState } from "./desired-state.ts";
 import { isOver } from "./state.ts";
@@ -12,9 +13,17 @@ export async function applyStopPolicy(
   service: Service,
   reason: "LEASES_ENDED" | "LEASE_EXPIRED" = "LEASES_ENDED",
 ): Promise<StopReceipt | undefined> {
+  if (!(await stopsWithLastLease(core.store, service))) return undefined;
+  return core.registry.get(service.serviceId)?.stop(reason, { condition: { kind: "unleased" } });
+}
+
+/** Whether it is stopped as soon as nobody leases it. */
+export async function stopsWithLastLease(
+  store: Pick<Store, "workspaces">,
+  service: Service,
+): Promise<boolean> {
   const endsWithRun =
     service.lifecycle === "EPHEMERAL" || service.stopPolicy.kind === "on_run_finish";
-  if (!endsWithRun || isOver(service.state)) return undefined;
-  if ((await desiredState(core.store, service)) === "RUNNING") return undefined;
-  return core.registry.get(service.serviceId)?.stop(reason, { condition: { kind: "unleased" } });
+  if (!endsWithRun || isOver(service.state)) return false;
+  return (await desiredState(store, service)) !== "RUNNING";
 }

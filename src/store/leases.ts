@@ -53,6 +53,8 @@ export interface LeaseQueries {
   holdersOfService(serviceId: string): Promise<Lease[]>;
   /** Live ones of a run, oldest first. */
   listByRun(runId: string): Promise<Lease[]>;
+  /** Live ones on the workspace itself and on services that were taken through it, oldest first. */
+  listByWorkspace(workspaceId: string): Promise<Lease[]>;
   /** Live ones of a company ("" for all), oldest first. */
   listLive(companyId: string): Promise<Lease[]>;
   /** Those whose time has come, of all companies, and that still stand. */
@@ -92,6 +94,7 @@ export function createLeaseQueries(session: Session): LeaseQueries {
       selectLive(session, { workspace_id: workspaceId, service_id: "" }),
     holdersOfService: (serviceId) => selectLive(session, { service_id: serviceId }),
     listByRun: (runId) => selectLive(session, { run_id: runId }),
+    listByWorkspace: (workspaceId) => selectLive(session, { workspace_id: workspaceId }),
     listLive: (companyId) => selectLive(session, companyId === "" ? {} : { company_id: companyId }),
     listExpired: () =>
       session.read(async (db) => {

@@ -10,6 +10,7 @@ import type { LeaseQueries } from "./leases.ts";
 import { createLeaseQueries } from "./leases.ts";
 import type { LiveResources } from "./live-resources.ts";
 import { readLiveResources } from "./live-resources.ts";
+import { type LogMembers, type LogMembersQuery, readLogMembers } from "./log-members.ts";
 import { readGeneration } from "./meta.ts";
 import { migrate } from "./migrate.ts";
 import type { OperationQueries } from "./operations.ts";
@@ -68,6 +69,8 @@ export interface Store extends StoreQueries {
   transaction<T>(work: (tx: StoreQueries) => Promise<T>): Promise<T>;
   /** What a watch begins with: of one company, "" for all. */
   liveResources(companyId: string): Promise<LiveResources>;
+  /** What has logs of a run or a workspace. */
+  logMembers(query: LogMembersQuery): Promise<LogMembers>;
   /** Waits for what is running; every later call fails with STORE_UNAVAILABLE. */
   close(): Promise<void>;
 }
@@ -88,6 +91,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       generation: await readGeneration(session),
       transaction: (work) => session.write((tx) => work(createQueries(tx))),
       liveResources: (companyId) => readLiveResources(session, companyId),
+      logMembers: (query) => readLogMembers(session, query),
       close: () => session.close(),
     };
   } catch (error) {

@@ -11,6 +11,7 @@ import {
 } from "../../gen/workspace/runtime/v1/log_pb.ts";
 import type { CallContext } from "../../src/rpc/context.ts";
 import { createLogHandlers } from "../../src/rpc/log-handlers.ts";
+import type { FollowGroupOptions } from "../../src/runs/follow-group.ts";
 import type { LogEndFacts } from "../../src/runs/log-source.ts";
 import { append, openLog, systemClock } from "../logs/support/log-fixture.ts";
 
@@ -20,6 +21,7 @@ async function logOf(content: { stdout?: string | Uint8Array; stderr?: string | 
   if (content.stdout) await append(directory, "STDOUT", content.stdout);
   if (content.stderr) await append(directory, "STDERR", content.stderr);
   const state: { end: LogEndFacts | undefined } = { end: undefined };
+  const groups: FollowGroupOptions[] = [];
   const handlers = createLogHandlers(
     {
       async openLog() {
@@ -35,6 +37,10 @@ async function logOf(content: { stdout?: string | Uint8Array; stderr?: string | 
         };
       },
     },
+    (options) => {
+      groups.push(options);
+      return (async function* () {})();
+    },
     systemClock,
   );
   const abort = new AbortController();
@@ -43,6 +49,7 @@ async function logOf(content: { stdout?: string | Uint8Array; stderr?: string | 
     directory,
     log,
     logs,
+    groups,
     abort,
     end(facts: LogEndFacts) {
       state.end = facts;
@@ -145,10 +152,25 @@ describe("StreamLogs", () => {
     expect(logs.counts()).toMatchObject({ open: 0, readers: 0 });
   });
 
-  it("refuses what it cannot read yet, and what makes no sense", async () => {
+  it("hands over runs and workspaces, whose logs are several", async () => {
+    const { stream, groups } = await logOf({});
+    await all(stream({ source: { case: "runId", value: "r" }, follow: true }));
+    const start = { case: "tailLines", value: 3 } as const;
+    const streams = [LogStream.STDERR];
+    await all(stream({ source: { case: "workspaceId", value: "w" }, start, streams }));
+    expect(groups).toMatchObject([
+      { group: { kind: "run", runId: "r" }, start: { kind: "beginning" }, follow: true },
+      {
+        group: { kind: "workspace", workspaceId: "w" },
+        start: { kind: "tail", lines: 3 },
+        streams: ["STDERR"],
+        follow: false,
+      },
+    ]);
+  });
+
+  it("refuses what makes no sense", async () => {
     const { stream } = await logOf({});
-    const run = { case: "runId" as const, value: "r" };
-    await expect(all(stream({ source: run }))).rejects.toMatchObject({ reason: "NOT_IMPLEMENTED" });
     await expect(all(stream({ source: { case: undefined } }))).rejects.toThrow(
       "source: is required",
     );
