@@ -21,6 +21,7 @@ import { createProjectWorkspaces } from "./project-workspaces/manager.ts";
 import { createHandlers } from "./rpc/handlers.ts";
 import type { RuntimeInfo } from "./rpc/info-handlers.ts";
 import { followGroup } from "./runs/follow-group.ts";
+import { prepareRun } from "./runs/prepare-run.ts";
 import { createServer } from "./server/server.ts";
 import { loadToken } from "./server/token.ts";
 import { createAnsweredOnce } from "./services/answered-once.ts";
@@ -259,6 +260,8 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       operations,
       logSources,
       logGroups: (options) => followGroup(group, options),
+      prepare: (request, signal) =>
+        prepareRun({ ...group, runs, workspaces, services }, request, signal),
       watch: (options) => watchChanges({ ...options, source: store, hub, clock }),
       cursorAt: (revision) => encodeCursor(store.generation, revision),
       collectGarbage,

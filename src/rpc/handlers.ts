@@ -15,6 +15,7 @@ import { createLogHandlers } from "./log-handlers.ts";
 import { createNotImplementedHandlers } from "./not-implemented.ts";
 import { createOperationHandlers } from "./operation-handlers.ts";
 import type { CursorAt } from "./pages.ts";
+import { createPrepareHandlers, type Prepare } from "./prepare-handlers.ts";
 import { createProjectWorkspaceHandlers } from "./project-workspace-handlers.ts";
 import { createRunHandlers } from "./run-handlers.ts";
 import { createServiceHandlers } from "./service-handlers.ts";
@@ -31,6 +32,7 @@ export interface HandlerDependencies {
   readonly operations: Pick<Operations, "get" | "list" | "cancel">;
   readonly logSources: LogSources;
   readonly logGroups: LogGroups;
+  readonly prepare: Prepare;
   readonly watch: Watch;
   /** For the `cursor` of lists: where a watch goes on. */
   readonly cursorAt: CursorAt;
@@ -42,13 +44,15 @@ export interface HandlerDependencies {
 /** Shells: message in, domain call, message out. */
 export function createHandlers(dependencies: HandlerDependencies): Handlers {
   const { services, workspaces, projectWorkspaces, operations } = dependencies;
-  const { logSources, logGroups, watch, cursorAt, collectGarbage, info, clock } = dependencies;
+  const { logSources, logGroups, prepare, watch, cursorAt, collectGarbage, info, clock } =
+    dependencies;
   return {
     ...createNotImplementedHandlers(),
     ...createProjectWorkspaceHandlers(projectWorkspaces, cursorAt),
     ...createWorkspaceHandlers(workspaces, cursorAt),
     ...createCleanupHandlers(workspaces, cursorAt),
     ...createRunHandlers(services, cursorAt),
+    ...createPrepareHandlers(prepare),
     ...createServiceHandlers(services, cursorAt),
     ...createOperationHandlers(operations, cursorAt),
     ...createLogHandlers(logSources, logGroups, clock),

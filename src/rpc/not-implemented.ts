@@ -4,7 +4,6 @@ import type { ServiceHandlers } from "./handler.ts";
 
 /** Methods of the contract that this version answers with NOT_IMPLEMENTED, whatever is asked. */
 export const notImplementedMethods = [
-  "prepareRun",
   "reportServices",
 ] as const satisfies readonly (keyof ServiceHandlers<typeof WorkspaceRuntime>)[];
 

@@ -5,19 +5,16 @@ import {
 } from "../../gen/workspace/runtime/v1/lease_pb.ts";
 import {
   EnsureServicesRequestSchema,
-  EnsureServicesResponseSchema,
   ReleaseRunRequestSchema,
   ReleaseRunResponseSchema,
   RenewRunRequestSchema,
   RenewRunResponseSchema,
 } from "../../gen/workspace/runtime/v1/run_pb.ts";
 import type { Services } from "../services/services.ts";
-import { actorFromMessage, agentFromMessage, issueFromMessage } from "./convert/actor.ts";
-import { serviceFailureToMessage } from "./convert/failure.ts";
+import { actorFromMessage } from "./convert/actor.ts";
+import { ensuredToMessage, ensureFromMessage } from "./convert/ensure.ts";
 import { leaseToMessage } from "./convert/lease.ts";
-import { present } from "./convert/present.ts";
 import { serviceToMessage } from "./convert/service.ts";
-import { specFromMessage } from "./convert/service-spec.ts";
 import { stopReceiptToMessage } from "./convert/stop-receipt.ts";
 import { msFromDuration } from "./convert/time.ts";
 import type { Handlers } from "./handlers.ts";
@@ -30,28 +27,8 @@ export function createRunHandlers(services: Services, cursorAt: CursorAt): RunHa
   return {
     async ensureServices(request, { signal }) {
       validateRequest(EnsureServicesRequestSchema, request, ["run_id", "workspace_id"]);
-      const result = await services.ensure(
-        present({
-          runId: request.runId,
-          workspaceId: request.workspaceId,
-          services: request.services.map(specFromMessage),
-          fromConfig: request.fromConfig,
-          serviceNames: request.serviceNames,
-          agent: agentFromMessage(request.agent),
-          issue: issueFromMessage(request.issue),
-          adapterEnv: request.adapterEnv,
-          leaseTtlMs: request.leaseTtl && msFromDuration(request.leaseTtl),
-          noWait: request.noWait,
-          actor: actorFromMessage(request.actor),
-        }),
-        signal,
-      );
-      return create(EnsureServicesResponseSchema, {
-        services: result.services.map(({ service, reused }) => serviceToMessage(service, reused)),
-        failures: result.failures.map(serviceFailureToMessage),
-        readyComment: result.readyComment,
-        runEnv: { ...result.runEnv },
-      });
+      const result = await services.ensure(ensureFromMessage(request), signal);
+      return ensuredToMessage(result);
     },
 
     async renewRun(request) {

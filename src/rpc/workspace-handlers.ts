@@ -7,20 +7,16 @@ import {
   ListWorkspacesRequestSchema,
   ListWorkspacesResponseSchema,
   RealizeWorkspaceRequestSchema,
-  RealizeWorkspaceResponseSchema,
   UpdateWorkspaceRequestSchema,
   UpdateWorkspaceResponseSchema,
   WorkspaceSchema,
-  WorkspaceState,
 } from "../../gen/workspace/runtime/v1/workspace_pb.ts";
 import { invalidField } from "../errors.ts";
-import type { ImportedWorkspace, RealizeRequest, Workspaces } from "../workspaces/workspaces.ts";
+import type { ImportedWorkspace, Workspaces } from "../workspaces/workspaces.ts";
 import { actorFromMessage, agentFromMessage, issueFromMessage } from "./convert/actor.ts";
-import { leaseModeFromValue, leaseToMessage } from "./convert/lease.ts";
-import { operationToMessage } from "./convert/operation.ts";
 import { present } from "./convert/present.ts";
+import { realizedToMessage, realizeFromMessage } from "./convert/realize.ts";
 import { runtimeConfigFromMessage } from "./convert/service-spec.ts";
-import { msFromDuration } from "./convert/time.ts";
 import {
   desiredStateFromValue,
   desiredStatesFromMessage,
@@ -49,13 +45,7 @@ export function createWorkspaceHandlers(
     async realizeWorkspace(request, { signal }) {
       validateRequest(RealizeWorkspaceRequestSchema, request);
       const result = await workspaces.realize(realizeFromMessage(request), signal);
-      return create(RealizeWorkspaceResponseSchema, {
-        workspace: workspaceToMessage(result.workspace, result.created),
-        operations: result.operations.map(operationToMessage),
-        provisioned: result.provisioned,
-        previousState: WorkspaceState[result.previousState ?? "UNSPECIFIED"],
-        lease: result.lease && leaseToMessage(result.lease),
-      });
+      return realizedToMessage(result);
     },
 
     async importWorkspace(request, { signal }) {
@@ -114,33 +104,6 @@ export function createWorkspaceHandlers(
   };
 }
 
-function realizeFromMessage(
-  request: MessageShape<typeof RealizeWorkspaceRequestSchema>,
-): RealizeRequest {
-  return present({
-    workspaceId: request.workspaceId,
-    companyId: request.companyId,
-    projectId: request.projectId,
-    projectWorkspaceId: request.projectWorkspaceId,
-    name: request.name,
-    baseCwd: request.baseCwd,
-    source: workspaceSourceFromValue(request.source),
-    repoUrl: request.repoUrl,
-    repoRef: request.repoRef,
-    issue: issueFromMessage(request.issue),
-    agent: agentFromMessage(request.agent),
-    runId: request.runId,
-    leaseMode: leaseModeFromValue(request.leaseMode),
-    leaseTtlMs: request.leaseTtl && msFromDuration(request.leaseTtl),
-    strategy: strategyFromMessage(request.strategy),
-    runtimeConfig: request.runtimeConfig && runtimeConfigFromMessage(request.runtimeConfig),
-    labels: request.labels,
-    commandEnv: request.commandEnv,
-    noWait: request.noWait,
-    actor: actorFromMessage(request.actor),
-  });
-}
-
 function importedFromMessage(message: MessageShape<typeof WorkspaceSchema>): ImportedWorkspace {
   return present({
     workspaceId: message.workspaceId,
@@ -168,17 +131,4 @@ function importedFromMessage(message: MessageShape<typeof WorkspaceSchema>): Imp
     serviceStates: desiredStatesFromMessage(message.serviceStates),
     labels: message.labels,
   });
-}
-
-function strategyFromMessage(
-  strategy: MessageShape<typeof RealizeWorkspaceRequestSchema>["strategy"],
-): RealizeRequest["strategy"] {
-  switch (strategy.case) {
-    case "projectPrimary":
-      return { kind: "project_primary" };
-    case "gitWorktree":
-      return { kind: "git_worktree", gitWorktree: gitWorktreeFromMessage(strategy.value) };
-    default:
-      return undefined;
-  }
 }

@@ -1,10 +1,10 @@
-import { RuntimeError } from "../errors.ts";
 import { leaseWorkspace } from "../leases/leases.ts";
 import type { RunCall } from "../leases/run-calls.ts";
 import type { ServiceSpec } from "../model/service-spec.ts";
 import type { Workspace } from "../model/workspace.ts";
 import { workspaceVariables } from "../workspaces/command-env.ts";
 import { type BroughtUp, bringUp } from "./bring-up.ts";
+import { checkEnsure } from "./check-ensure.ts";
 import { configuredSpecs } from "./configured-specs.ts";
 import type { ServicesCore } from "./core.ts";
 import { failedServices } from "./failure.ts";
@@ -33,6 +33,7 @@ async function ensureIn(
   request: EnsureRequest,
   call: RunCall,
 ): Promise<EnsureResult> {
+  checkEnsure(request);
   const workspace = await usableWorkspace(core.store, request.workspaceId);
   const { specs, field } = await askedSpecs(core, request, workspace);
   const { runId, agent, issue, adapterEnv } = request;
@@ -128,11 +129,6 @@ async function askedSpecs(
   workspace: Workspace,
 ): Promise<{ specs: readonly ServiceSpec[]; field: string }> {
   if (!request.fromConfig) return { specs: request.services, field: "services" };
-  if (request.services.length > 0) {
-    throw new RuntimeError("INVALID_FIELD", "services: give services or from_config, not both", {
-      violations: [{ field: "services", description: "give services or from_config, not both" }],
-    });
-  }
   return configuredSpecs(core.store, workspace, request.serviceNames);
 }
 
