@@ -134,7 +134,7 @@ export function createLogMerge(options: LogMergeOptions): LogMerge {
 
   async function take(): Promise<Told | undefined> {
     const chunks: { labels: LogLabels; chunk: LogChunk }[] = [];
-    /** Read in this call and not full: what came since is for the next call. */
+    /** Live, and read as far as it went: what comes meanwhile is for the next call. */
     const exhausted = new Set<MemberReader>();
     let room = maxBytes;
     while (room > 0) {
@@ -152,7 +152,9 @@ export function createLogMerge(options: LogMergeOptions): LogMerge {
       }
       if (chunk === undefined || (chunks.length > 0 && chunk.bytes.length > room)) break;
       reader.take();
-      if (reader.state === "unread" && !reader.wasFull) exhausted.add(reader);
+      // What has ended is read on, so that it is closed before more is opened.
+      const isLive = closeOf(member) === undefined;
+      if (isLive && reader.state === "unread" && !reader.wasFull) exhausted.add(reader);
       chunks.push({ labels: member.labels, chunk });
       room -= chunk.bytes.length;
     }
