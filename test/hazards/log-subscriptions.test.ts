@@ -6,6 +6,7 @@ import {
   startFollowing,
   temporaryDirectory,
 } from "../logs/support/log-fixture.ts";
+import { startGroups, workspace } from "../runs/fixture.ts";
 import { eventually } from "../support/eventually.ts";
 
 const NOTHING = { open: 0, watchers: 0, readers: 0 };
@@ -97,6 +98,52 @@ describe("subscriptions to logs", () => {
       }
     }
     expect(logs.counts()).toEqual(NOTHING);
+    await eventually(() => openFiles() <= before + INOTIFY);
+  });
+});
+
+describe("subscriptions to the logs of a run or a workspace", () => {
+  it.each([
+    ["never asked for anything", async () => undefined],
+    [
+      "is suspended with a batch that nobody takes",
+      async (batches: AsyncGenerator) => {
+        await batches.next();
+        await batches.next();
+      },
+    ],
+    [
+      "waits for what is not written",
+      async (batches: AsyncGenerator) => {
+        await batches.next();
+        await batches.next();
+        void batches.next();
+        await new Promise((resolve) => setTimeout(resolve, 30));
+      },
+    ],
+    ["is asking who belongs to it", async (batches: AsyncGenerator) => void batches.next()],
+    [
+      "is opening the logs",
+      async (batches: AsyncGenerator) => {
+        await batches.next();
+        void batches.next();
+      },
+    ],
+  ])("are released on the signal when the reader %s", async (_name, getThere) => {
+    const world = await startGroups();
+    await world.workspace();
+    for (let i = 0; i < 10; i++) await world.operation({}, "a line\n");
+    const before = openFiles();
+    for (let i = 0; i < 10; i++) {
+      const { batches, abort } = world.follow(workspace);
+      await getThere(batches);
+      abort();
+      abort();
+      expect(await batches.next().catch((error) => ({ error }))).toMatchObject({ done: true });
+      await eventually(() => world.logs.counts().open === 0);
+      expect(world.logs.counts()).toEqual(NOTHING);
+      expect(world.hub.watchers).toBe(0);
+    }
     await eventually(() => openFiles() <= before + INOTIFY);
   });
 });
