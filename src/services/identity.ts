@@ -1,7 +1,8 @@
 import { createHmac } from "node:crypto";
 import type { ScopeType, ServiceCommand, ServiceSpec } from "../model/service-spec.ts";
-import type { AgentRef, Workspace } from "../model/workspace.ts";
+import type { AgentRef } from "../model/workspace.ts";
 import type { PlannedPort } from "./plan.ts";
+import type { ServicePlace } from "./service-place.ts";
 
 /** Which services one process may serve. */
 export interface Identity {
@@ -22,7 +23,8 @@ export interface IdentityParts {
   readonly key: string;
   readonly scope: IdentityScope;
   readonly companyId: string;
-  readonly workspaceId: string;
+  /** The workspace, or the project workspace where there is none. */
+  readonly placeId: string;
   readonly runId: string;
   readonly name: string;
   readonly command: ServiceCommand;
@@ -55,7 +57,7 @@ export function identify(parts: IdentityParts): Identity {
     parts.urlTemplates,
   ];
   if (parts.ephemeral) {
-    const base = hash(["ephemeral", parts.companyId, parts.runId, parts.workspaceId, parts.name]);
+    const base = hash(["ephemeral", parts.companyId, parts.runId, parts.placeId, parts.name]);
     const adapter = hash([what, parts.adapterEnv]);
     return { base, adapter, reuseKey: `${base}.${adapter}` };
   }
@@ -80,7 +82,7 @@ export function mayJoin(wanted: Identity, running: Identity, control: boolean): 
 
 export function scopeOf(
   spec: ServiceSpec,
-  workspace: Workspace,
+  workspace: ServicePlace,
   caller: { readonly runId: string; readonly agent?: AgentRef },
 ): IdentityScope {
   const type = spec.reuseScope ?? (spec.lifecycle === "EPHEMERAL" ? "RUN" : "PROJECT_WORKSPACE");

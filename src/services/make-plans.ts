@@ -1,12 +1,13 @@
 import type { ServiceSpec } from "../model/service-spec.ts";
-import type { AgentRef, IssueRef, Workspace } from "../model/workspace.ts";
+import type { AgentRef, IssueRef } from "../model/workspace.ts";
 import type { ServicesCore } from "./core.ts";
 import { planService, type ServicePlan } from "./plan.ts";
 import { checkProbeTargets } from "./readiness/probe-target.ts";
+import type { ServicePlace } from "./service-place.ts";
 import { validateSpecs } from "./validate-spec.ts";
 
 export interface PlanRequest {
-  readonly workspace: Workspace;
+  readonly workspace: ServicePlace;
   readonly specs: readonly ServiceSpec[];
   /** The proto path of the specs, for what is wrong in one. */
   readonly field: string;

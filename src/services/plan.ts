@@ -2,12 +2,13 @@ import { isAbsolute, resolve } from "node:path";
 import { isSecretName } from "../environment/secrets.ts";
 import { invalidField } from "../errors.ts";
 import type { ServiceCommand, ServiceSpec, StopPolicy } from "../model/service-spec.ts";
-import type { AgentRef, IssueRef, Workspace } from "../model/workspace.ts";
+import type { AgentRef, IssueRef } from "../model/workspace.ts";
 import { renderTemplate, type TemplateVariables, templateNames } from "../templates/render.ts";
 import { type Identity, type IdentityScope, identify, scopeOf } from "./identity.ts";
+import type { ServicePlace } from "./service-place.ts";
 import { DEFAULT_NAME, defaultEnvKey, portsOf } from "./validate-spec.ts";
 
-/** A spec met with its workspace and caller: all that is needed to know it again and to start it. */
+/** A spec met with its place and caller: all that is needed to know it again and to start it. */
 export interface ServicePlan {
   readonly spec: ServiceSpec;
   readonly name: string;
@@ -18,7 +19,7 @@ export interface ServicePlan {
   readonly scope: IdentityScope;
   readonly identity: Identity;
   readonly stopPolicy: StopPolicy;
-  readonly workspace: Workspace;
+  readonly workspace: ServicePlace;
   readonly issueId: string;
   readonly agentId: string;
   /** The main port has the name "". */
@@ -39,7 +40,7 @@ export interface PlannedPort {
 export type PortNumbers = Readonly<Record<string, number>>;
 
 export interface PlanContext {
-  readonly workspace: Workspace;
+  readonly workspace: ServicePlace;
   /** "" for a call of control: no run leases it. */
   readonly runId: string;
   /** The caller's, else the workspace's. */
@@ -87,7 +88,7 @@ export function planService(spec: ServiceSpec, context: PlanContext, field: stri
     key: context.identityKey,
     scope,
     companyId: workspace.companyId,
-    workspaceId: workspace.workspaceId,
+    placeId: workspace.workspaceId || workspace.projectWorkspaceId,
     runId: context.runId,
     name,
     command,
