@@ -27,6 +27,7 @@ import { loadToken } from "./server/token.ts";
 import { createAnsweredOnce } from "./services/answered-once.ts";
 import type { ServicesCore } from "./services/core.ts";
 import { createIdleSweep, type IdleSweep } from "./services/idle.ts";
+import { createIntents } from "./services/intents.ts";
 import { createLauncher } from "./services/launcher.ts";
 import { createServices } from "./services/manager.ts";
 import { createPorts } from "./services/ports.ts";
@@ -156,6 +157,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     runs,
     supervisor,
     answeredOnce: createAnsweredOnce(store),
+    intents: createIntents(),
     launcher: createLauncher({
       clock,
       failpoints,

@@ -69,6 +69,8 @@ export interface Service {
   readonly provider: Provider;
   /** A local process: its pid in decimal, "" when none lives. */
   readonly providerRef: string;
+  /** The adapter that reports it; absent for a local process. */
+  readonly adapterType?: string;
   readonly ownerAgentId: string;
   readonly startedByRunId: string;
   /** The runs that hold it now: derived from the leases at each read, never written. */

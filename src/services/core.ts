@@ -8,6 +8,7 @@ import type { Store } from "../store/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import type { AllowedRoots } from "../workspaces/allowed-roots.ts";
 import type { AnsweredOnce } from "./answered-once.ts";
+import type { Intents } from "./intents.ts";
 import type { Launcher } from "./launcher.ts";
 import type { ProbeHosts } from "./readiness/probe-hosts.ts";
 import type { Registry } from "./registry.ts";
@@ -23,6 +24,7 @@ export interface ServicesCore {
   readonly supervisor: Pick<Supervisor, "recorded" | "marked">;
   readonly runs: RunCalls;
   readonly answeredOnce: AnsweredOnce;
+  readonly intents: Intents;
   readonly operations: Operations;
   readonly allowedRoots: AllowedRoots;
   readonly probeHosts: ProbeHosts;

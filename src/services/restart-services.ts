@@ -3,6 +3,7 @@ import type { Service, StopReceipt } from "../model/service.ts";
 import { beginControl, ensured, finishControl } from "./control-operation.ts";
 import type { ServicesCore } from "./core.ts";
 import { failedServices, failureOf } from "./failure.ts";
+import { placeOf } from "./service-place.ts";
 import type { ControlResult, RestartRequest } from "./services.ts";
 import { isOver } from "./state.ts";
 import { leasedFailure, unprovenFailure } from "./stop-services.ts";
@@ -16,8 +17,8 @@ export async function restartServices(
   core: ServicesCore,
   request: RestartRequest,
 ): Promise<ControlResult> {
-  const { workspace, services: chosen } = await targetServices(core, request);
-  const subject = workspace ?? chosen[0];
+  const { home, services: chosen } = await targetServices(core, request);
+  const subject = home === undefined ? chosen[0] : placeOf(home);
   const key = {
     companyId: subject?.companyId ?? "",
     method: "RestartServices",

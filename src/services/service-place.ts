@@ -1,5 +1,5 @@
 import type { ProjectWorkspace } from "../model/project-workspace.ts";
-import type { AgentRef, IssueRef } from "../model/workspace.ts";
+import type { AgentRef, IssueRef, Workspace } from "../model/workspace.ts";
 
 /** Where services run, as their plans see it: a workspace has all of this, a project workspace gives it. */
 export interface ServicePlace {
@@ -17,8 +17,19 @@ export interface ServicePlace {
   readonly repoRef: string;
 }
 
+/** What has a configuration and a desired state: whose services control calls and the boot start. */
+export type ServiceHome = Workspace | ProjectWorkspace;
+
+export function placeOf(home: ServiceHome): ServicePlace {
+  return isWorkspace(home) ? home : placeOfProject(home);
+}
+
+export function isWorkspace(home: ServiceHome): home is Workspace {
+  return "workspaceId" in home;
+}
+
 /** A primary checkout is nobody's task: no issue and no agent, its branch what the project calls it. */
-export function placeOfProject(project: ProjectWorkspace): ServicePlace {
+function placeOfProject(project: ProjectWorkspace): ServicePlace {
   const { companyId, projectId, projectWorkspaceId, cwd, repoUrl, repoRef } = project;
   return {
     companyId,

@@ -1,9 +1,11 @@
 import type { ServiceFailure } from "../errors.ts";
 import type { Service, StopReceipt } from "../model/service.ts";
 import type { Workspace } from "../model/workspace.ts";
-import { beginControl, ensured, finishControl, setDesired } from "./control-operation.ts";
+import { beginControl, ensured, finishControl } from "./control-operation.ts";
 import type { ServicesCore } from "./core.ts";
+import { declareIntent, writeDesired } from "./desired-state.ts";
 import { failedServices, failureOf } from "./failure.ts";
+import { placeOf } from "./service-place.ts";
 import type { ControlResult, StopRequest } from "./services.ts";
 import { isOver } from "./state.ts";
 import { servicesOfWorkspace, targetServices } from "./targets.ts";
@@ -16,10 +18,12 @@ export async function stopServices(
   core: ServicesCore,
   request: StopRequest,
 ): Promise<ControlResult> {
-  const { workspace, services: chosen } = await targetServices(core, request);
+  const { home, services: chosen } = await targetServices(core, request);
+  const intent = home && declareIntent(core, home, request);
   const names = chosen.map(({ serviceName }) => serviceName);
-  const operation = await beginControl(core, workspace ?? chosen[0], "stop", names, request.actor);
-  if (workspace !== undefined) await setDesired(core, workspace, request, "STOPPED");
+  const subject = home === undefined ? chosen[0] : placeOf(home);
+  const operation = await beginControl(core, subject, "stop", names, request.actor);
+  if (home !== undefined) await writeDesired(core, home, request, intent, "STOPPED");
   const outcomes = await Promise.all(chosen.map((service) => stopOne(core, service, request)));
   const failures = outcomes.flatMap(({ failure }) => (failure === undefined ? [] : [failure]));
   const stopped = outcomes.flatMap(({ receipt }) => (receipt === undefined ? [] : [receipt]));

@@ -5,6 +5,7 @@ import { RuntimeError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import type { Dialect } from "./dialect.ts";
 import { createInitialMigration } from "./migrations/0001_initial.ts";
+import { adapterTypeMigration } from "./migrations/0002_adapter_type.ts";
 
 const MIGRATION_TABLE = "migrations";
 const MIGRATION_LOCK_TABLE = "migration_lock";
@@ -32,6 +33,7 @@ export async function migrate(database: Database): Promise<void> {
 function listMigrations({ columns }: Dialect): Record<string, Migration> {
   return {
     "0001_initial": createInitialMigration(columns),
+    "0002_adapter_type": adapterTypeMigration,
   };
 }
 

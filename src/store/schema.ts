@@ -131,6 +131,8 @@ export interface ServiceTable {
   url: string;
   provider: string;
   provider_ref: string;
+  /** Whose report the row is; NULL for a local process. */
+  adapter_type: string | null;
   owner_agent_id: string;
   started_by_run_id: string;
   stop_policy: Json;

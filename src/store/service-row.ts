@@ -48,6 +48,7 @@ export function serviceFromRow(row: ServiceRow): Service {
     url: row.url,
     provider: row.provider as Provider,
     providerRef: row.provider_ref,
+    ...optional("adapterType", row.adapter_type),
     ownerAgentId: row.owner_agent_id,
     startedByRunId: row.started_by_run_id,
     // A run may hold a service through several workspaces.
@@ -94,6 +95,7 @@ function serviceToRow(record: Service): ServiceTable {
     url: record.url,
     provider: record.provider,
     provider_ref: record.providerRef,
+    adapter_type: record.adapterType ?? null,
     owner_agent_id: record.ownerAgentId,
     started_by_run_id: record.startedByRunId,
     stop_policy: JSON.stringify(record.stopPolicy),
