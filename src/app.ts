@@ -25,6 +25,7 @@ import { prepareRun } from "./runs/prepare-run.ts";
 import { createServer } from "./server/server.ts";
 import { loadToken } from "./server/token.ts";
 import { createAnsweredOnce } from "./services/answered-once.ts";
+import { type Boot, bootServices } from "./services/boot.ts";
 import type { ServicesCore } from "./services/core.ts";
 import { createIdleSweep, type IdleSweep } from "./services/idle.ts";
 import { createIntents } from "./services/intents.ts";
@@ -211,6 +212,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
 
   let found: ReconcileResult | undefined;
   let markedStrays = 0;
+  let boot: Boot | undefined;
   const reconciled = Promise.withResolvers<void>();
   const info = async (): Promise<RuntimeInfo> => ({
     version: packageFacts.version,
@@ -224,9 +226,9 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       adopted: found?.adopted ?? 0,
       stopped: found?.stopped ?? 0,
       strays: (found?.strays ?? 0) + markedStrays,
-      restarted: 0,
-      failed: 0,
-      failures: [],
+      restarted: boot?.restarted ?? 0,
+      failed: boot?.failed ?? 0,
+      failures: boot?.failures ?? [],
     },
     counts: {
       live_services: registry.all().length,
@@ -316,13 +318,16 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   };
   const stopCollecting = scheduleGarbage({ collect: collectGarbage, clock, log });
   behind().catch((err) => log.warn({ err }, "not looked for strays"));
+  boot = bootServices(core);
 
   return {
     ready,
     async close() {
       rmSync(place("server.json"), { force: true });
       stopCollecting();
+      const booted = boot?.close();
       await server.shutdown();
+      await booted;
       idle?.close();
       expiry?.close();
       if (config.stopServicesOnExit) {

@@ -3,10 +3,11 @@ import type { RunCall } from "../leases/run-calls.ts";
 import type { ServiceSpec } from "../model/service-spec.ts";
 import type { Workspace } from "../model/workspace.ts";
 import { workspaceVariables } from "../workspaces/command-env.ts";
-import { type BroughtUp, bringUp } from "./bring-up.ts";
+import { type BroughtUp, bringUp, joinOnly } from "./bring-up.ts";
 import { checkEnsure } from "./check-ensure.ts";
 import { configuredSpecs } from "./configured-specs.ts";
 import type { ServicesCore } from "./core.ts";
+import { desiredOfConfigured } from "./desired-state.ts";
 import { failedServices } from "./failure.ts";
 import type { Claimant } from "./join-or-start.ts";
 import { makePlans } from "./make-plans.ts";
@@ -42,9 +43,30 @@ async function ensureIn(
   const claimant = claimantOf(core, request, call);
   await leaseFor(core, workspace, claimant);
   await giveUpFormer(core, plans, request);
-  const outcomes = await bringUp(core, plans, claimant, request);
+  const outcomes = await bringUpWanted(core, workspace, plans, claimant, request);
   call.released.throwIfAborted();
   return await answer(core, request, workspace, outcomes);
+}
+
+/** Configured services that are MANUAL are joined where they run; all others are started, too. */
+async function bringUpWanted(
+  core: ServicesCore,
+  workspace: Workspace,
+  plans: readonly ServicePlan[],
+  claimant: Claimant,
+  request: EnsureRequest,
+): Promise<readonly BroughtUp[]> {
+  const manual = new Set<ServicePlan>();
+  for (const plan of request.fromConfig ? plans : []) {
+    const desired = await desiredOfConfigured(core.store, workspace, plan.name);
+    if (desired === "MANUAL") manual.add(plan);
+  }
+  const started = plans.filter((plan) => !manual.has(plan));
+  const outcomes = await Promise.all([
+    bringUp(core, started, claimant, request),
+    joinOnly(core, [...manual], claimant, request),
+  ]);
+  return outcomes.flat().sort((a, b) => plans.indexOf(a.plan) - plans.indexOf(b.plan));
 }
 
 async function answer(

@@ -51,10 +51,27 @@ export async function joinOrStart(
   }
 }
 
-function findLive(
+/** Joins what lives, as it is: nothing is stopped or started for it. Undefined when there is nothing to join. */
+export async function joinLiving(
   core: ServicesCore,
   plan: ServicePlan,
   claimant: Claimant,
+): Promise<Joined | undefined> {
+  claimant.released?.throwIfAborted();
+  const life = findLive(core, plan, claimant);
+  if (life === undefined || life.isEnding() || isReplaced(life, plan)) return undefined;
+  return (await join(core, life, claimant)) ? { life, reused: true } : undefined;
+}
+
+/** There is one that a call of control would join for this plan. */
+export function isLiving(core: ServicesCore, plan: ServicePlan): boolean {
+  return findLive(core, plan, { runId: "" })?.isEnding() === false;
+}
+
+function findLive(
+  core: ServicesCore,
+  plan: ServicePlan,
+  claimant: Pick<Claimant, "runId">,
 ): ServiceLife | undefined {
   const same = core.registry.ofIdentity(plan.identity.base);
   if (plan.spec.lifecycle === "EPHEMERAL") return same[0];
