@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { invalidField, type RuntimeError } from "./errors.ts";
 import type { Logs } from "./logs/logs.ts";
+import type { Service } from "./model/service.ts";
 import type { Operations } from "./operations/operations.ts";
 import type { LogSourceId, LogSources } from "./runs/log-source.ts";
 import type { Registry } from "./services/registry.ts";
@@ -31,6 +33,8 @@ export function createLogSources(deps: LogSourcesDependencies): LogSources {
       if (source.kind === "service") {
         const { serviceId } = source;
         const stored = await deps.services.get(serviceId);
+        // Its id is the adapter's own text: no path of ours may be made of it.
+        if (stored.provider !== "LOCAL_PROCESS") throw noLogHere(stored);
         const life = deps.registry.get(serviceId);
         return {
           log: await deps.logs.open(directoryOf(source)),
@@ -60,4 +64,9 @@ export function createLogSources(deps: LogSourcesDependencies): LogSources {
       return await deps.logs.open(directory);
     },
   };
+}
+
+function noLogHere({ serviceName, adapterType = "" }: Service): RuntimeError {
+  const message = `${serviceName} is run by the adapter "${adapterType}", which keeps its log`;
+  return invalidField("service_id", message);
 }

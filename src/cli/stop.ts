@@ -2,6 +2,7 @@ import { toJson } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
 import {
+  Provider,
   type RuntimeClient,
   StopProof,
   type StopReceipt,
@@ -58,7 +59,7 @@ async function targetsOf(
 ): Promise<Target[]> {
   if (options.workspace !== undefined) return [{ case: "workspaceId", value: options.workspace }];
   const services = options.all
-    ? await listServices(client, { states: [...LIVE_STATES] })
+    ? await listServices(client, { states: [...LIVE_STATES], providers: [Provider.LOCAL_PROCESS] })
     : await Promise.all(names.map((name) => findService(client, name)));
   return services.map(({ serviceId }) => ({ case: "serviceId", value: serviceId }));
 }

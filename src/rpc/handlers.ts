@@ -17,6 +17,7 @@ import { createOperationHandlers } from "./operation-handlers.ts";
 import type { CursorAt } from "./pages.ts";
 import { createPrepareHandlers, type Prepare } from "./prepare-handlers.ts";
 import { createProjectWorkspaceHandlers } from "./project-workspace-handlers.ts";
+import { createReportHandlers } from "./report-handlers.ts";
 import { createRunHandlers } from "./run-handlers.ts";
 import { createServiceHandlers } from "./service-handlers.ts";
 import { createWatchHandlers, type Watch } from "./watch-handlers.ts";
@@ -54,6 +55,7 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
     ...createRunHandlers(services, cursorAt),
     ...createPrepareHandlers(prepare),
     ...createServiceHandlers(services, cursorAt),
+    ...createReportHandlers(services),
     ...createOperationHandlers(operations, cursorAt),
     ...createLogHandlers(logSources, logGroups, clock),
     ...createWatchHandlers(watch),

@@ -3,9 +3,7 @@ import { RuntimeError } from "../errors.ts";
 import type { ServiceHandlers } from "./handler.ts";
 
 /** Methods of the contract that this version answers with NOT_IMPLEMENTED, whatever is asked. */
-export const notImplementedMethods = [
-  "reportServices",
-] as const satisfies readonly (keyof ServiceHandlers<typeof WorkspaceRuntime>)[];
+export const notImplementedMethods = [] as const satisfies readonly (keyof ServiceHandlers<typeof WorkspaceRuntime>)[];
 
 type NotImplementedHandlers = Pick<
   ServiceHandlers<typeof WorkspaceRuntime>,

@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { ScopeType, ServiceCommand, ServiceSpec } from "../model/service-spec.ts";
 import type { AgentRef } from "../model/workspace.ts";
+import { canonicalJson } from "./canonical-json.ts";
 import type { PlannedPort } from "./plan.ts";
 import type { ServicePlace } from "./service-place.ts";
 
@@ -99,13 +100,4 @@ export function scopeOf(
     case "AGENT":
       return { type, id: caller.agent?.agentId ?? "" };
   }
-}
-
-/** JSON with sorted keys: equal values, equal text. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, item: unknown) =>
-    typeof item === "object" && item !== null && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
-  );
 }

@@ -4,6 +4,7 @@ import { untilAbandoned } from "./abandon.ts";
 import type { ServicesCore } from "./core.ts";
 import { ensure } from "./ensure.ts";
 import { applyStopPolicy } from "./release.ts";
+import { endReportedOf, reportServices } from "./report-services.ts";
 import { restartServices } from "./restart-services.ts";
 import type { ReleaseResult, Services } from "./services.ts";
 import { startServices } from "./start-services.ts";
@@ -18,6 +19,7 @@ export function createServices(core: ServicesCore, onReleased: () => void): Serv
     start: (request, signal) => untilAbandoned(startServices(core, request), signal),
     stop: (request, signal) => untilAbandoned(stopServices(core, request), signal),
     restart: (request, signal) => untilAbandoned(restartServices(core, request), signal),
+    report: (request, signal) => untilAbandoned(reportServices(core, request), signal),
     releaseRun: (runId, _actor, signal) =>
       untilAbandoned(releaseRun(core, runId).finally(onReleased), signal),
     async renewRun(runId, ttlMs) {
@@ -67,9 +69,13 @@ async function releaseRun(core: ServicesCore, runId: string): Promise<ReleaseRes
       return service === undefined ? undefined : applyStopPolicy(core, service);
     }),
   );
+  const reported = await endReportedOf(core, runId);
   const released = await Promise.all(ids.map((id) => core.store.services.get(id)));
   return {
-    released: released.filter((service): service is Service => service !== undefined),
+    released: [
+      ...released.filter((service): service is Service => service !== undefined),
+      ...reported,
+    ],
     stopped: receipts.filter((receipt): receipt is StopReceipt => receipt !== undefined),
   };
 }

@@ -2,8 +2,14 @@ import type { ServiceFailure } from "../errors.ts";
 import type { Lease } from "../model/lease.ts";
 import type { Operation } from "../model/operation.ts";
 import type { Page, PageRequest } from "../model/page.ts";
-import type { Service, StateReason, StopReceipt } from "../model/service.ts";
-import type { ServiceSpec } from "../model/service-spec.ts";
+import type {
+  HealthStatus,
+  Service,
+  ServiceState,
+  StateReason,
+  StopReceipt,
+} from "../model/service.ts";
+import type { Lifecycle, ScopeType, ServiceSpec, StopPolicy } from "../model/service-spec.ts";
 import type { Actor, AgentRef, IssueRef, Workspace } from "../model/workspace.ts";
 import type { LeaseFilter } from "../store/leases.ts";
 import type { ServiceFilter } from "../store/services.ts";
@@ -24,6 +30,11 @@ export interface Services {
   stop(request: StopRequest, signal: AbortSignal): Promise<ControlResult>;
   /** The next instance of each, under the same id. */
   restart(request: RestartRequest, signal: AbortSignal): Promise<ControlResult>;
+  /**
+   * Records what an adapter runs elsewhere, all reports or none. Idempotent by id. INVALID_FIELD, WORKSPACE_NOT_FOUND,
+   * FORBIDDEN for a row that is not this adapter's in this company, RUN_RELEASED.
+   */
+  report(request: ReportRequest, signal: AbortSignal): Promise<ReportResult>;
   /** Drops a run's leases and ends its calls in flight with RUN_RELEASED. Unknown run: nothing. */
   releaseRun(runId: string, actor: Actor | undefined, signal: AbortSignal): Promise<ReleaseResult>;
   /**
@@ -119,6 +130,58 @@ export interface ControlResult {
   readonly stopped: readonly StopReceipt[];
   readonly failures: readonly ServiceFailure[];
   readonly operation: Operation;
+}
+
+/** An absent text is ""; what is "" comes from the workspace. */
+export interface ReportRequest {
+  readonly adapterType: string;
+  readonly companyId: string;
+  readonly projectId: string;
+  readonly projectWorkspaceId: string;
+  readonly runId: string;
+  /** "" for none. */
+  readonly workspaceId: string;
+  readonly cwd: string;
+  readonly agent?: AgentRef;
+  readonly issue?: IssueRef;
+  /** At most 500. */
+  readonly reports: readonly ServiceReport[];
+}
+
+/** An adapter's word on one service. What is "" or absent comes from the request. */
+export interface ServiceReport {
+  /** "": made from what identifies it. */
+  readonly id: string;
+  /** "": "service". */
+  readonly serviceName: string;
+  readonly projectId: string;
+  readonly projectWorkspaceId: string;
+  readonly issueId: string;
+  /** Default RUN. */
+  readonly scopeType?: ScopeType;
+  readonly scopeId: string;
+  /** Default RUNNING. */
+  readonly state?: ServiceState;
+  /** Default EPHEMERAL. */
+  readonly lifecycle?: Lifecycle;
+  readonly reuseKey: string;
+  readonly command: string;
+  readonly cwd: string;
+  readonly port?: number;
+  readonly url: string;
+  readonly providerRef: string;
+  readonly ownerAgentId: string;
+  /** Default manual; only recorded. */
+  readonly stopPolicy?: StopPolicy;
+  /** Default from the state. */
+  readonly health?: HealthStatus;
+}
+
+export interface ReportResult {
+  /** In the order of the reports. */
+  readonly services: readonly Service[];
+  /** "" without a workspace. */
+  readonly readyComment: string;
 }
 
 export interface ReleaseResult {

@@ -7,11 +7,7 @@ export async function usableWorkspace(store: Store, workspaceId: string): Promis
   const workspace = await store.workspaces.get(workspaceId);
   const metadata = { workspace_id: workspaceId };
   if (workspace === undefined) {
-    throw new RuntimeError(
-      "WORKSPACE_NOT_FOUND",
-      `there is no workspace ${workspaceId}: realize it first`,
-      { metadata },
-    );
+    throw workspaceNotFound(workspaceId);
   }
   if (workspace.state === "ARCHIVED") {
     throw new RuntimeError(
@@ -21,4 +17,12 @@ export async function usableWorkspace(store: Store, workspaceId: string): Promis
     );
   }
   return workspace;
+}
+
+export function workspaceNotFound(workspaceId: string): RuntimeError {
+  return new RuntimeError(
+    "WORKSPACE_NOT_FOUND",
+    `there is no workspace ${workspaceId}: realize it first`,
+    { metadata: { workspace_id: workspaceId } },
+  );
 }

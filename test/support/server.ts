@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Client } from "@connectrpc/connect";
+import { Provider } from "../../gen/workspace/runtime/v1/service_pb.ts";
 import type { WorkspaceRuntime } from "../../gen/workspace/runtime/v1/workspace_runtime_pb.ts";
 import { createClient } from "../../src/client/index.ts";
 
@@ -84,7 +85,10 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
 
 /** Each by its own id: a test must leave no process, whatever it asserted. */
 async function stopServices(client: TestServer["client"]): Promise<void> {
-  const { services } = await client.listServices({ pageSize: 500 });
+  const { services } = await client.listServices({
+    pageSize: 500,
+    providers: [Provider.LOCAL_PROCESS],
+  });
   await Promise.all(
     services.map(({ serviceId }) =>
       client.stopServices({

@@ -9,11 +9,15 @@ import {
   StateReason,
 } from "../../../gen/workspace/runtime/v1/service_pb.ts";
 import type { Service } from "../../model/service.ts";
-import { enumListReader } from "./enums.ts";
+import { enumListReader, enumReader } from "./enums.ts";
 import { diagnosisToMessage, exitToMessage } from "./failure.ts";
 import { stopPolicyToMessage } from "./stop-policy.ts";
 import { timestampOrAbsent } from "./time.ts";
 
+export const healthFromValue = enumReader(HealthStatus);
+export const lifecycleFromValue = enumReader(Lifecycle);
+export const scopeTypeFromValue = enumReader(ScopeType);
+export const serviceStateFromValue = enumReader(ServiceState);
 export const scopeTypesFromValues = enumListReader(ScopeType);
 export const providersFromValues = enumListReader(Provider);
 export const serviceStatesFromValues = enumListReader(ServiceState);
