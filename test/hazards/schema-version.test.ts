@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import pg from "pg";
 import { describe, expect, it } from "vitest";
-import { newWorkspace } from "../store/new-records.ts";
+import { newService, newWorkspace } from "../store/new-records.ts";
 import { useStore } from "../store/use-store.ts";
 import { databases, type TestDatabase } from "../support/databases.ts";
 
@@ -32,6 +32,28 @@ describe.each(databases)("a store of another version on $name", (database) => {
     await store.close();
     const next = await open();
     expect(await next.workspaces.get("w1")).toMatchObject({ revision: 1 });
+  });
+
+  it("of the first release keeps its rows, and takes what adapters report from then on", async () => {
+    const { store, open, database: place } = fixture();
+    await store.workspaces.insert(newWorkspace());
+    const { record } = await store.services.insert(newService({ exit: { exitTime: 7, code: 3 } }));
+    await store.close();
+    await change(place, "alter table services drop column adapter_type");
+    await change(place, "delete from migrations where name = '0002_adapter_type'");
+
+    const migrated = await open();
+    expect(await migrated.services.get("s1")).toEqual(record);
+    expect(await migrated.workspaces.get("w1")).toMatchObject({ revision: 1 });
+    const reported = newService({
+      serviceId: "reported",
+      provider: "ADAPTER_MANAGED",
+      adapterType: "docker",
+    });
+    await migrated.services.insert(reported);
+    await migrated.services.update("s1", { state: "STOPPED" });
+    expect(await migrated.services.get("reported")).toMatchObject({ adapterType: "docker" });
+    expect(await migrated.services.get("s1")).not.toHaveProperty("adapterType");
   });
 
   it("is migrated once by servers that start at the same time", async () => {
