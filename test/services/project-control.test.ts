@@ -11,7 +11,7 @@ import { errorDetails } from "../../src/client/index.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { type SpecInit, shellService } from "../support/workspace.ts";
 
-describe("control by project workspace", () => {
+describe("control by project workspace", { timeout: 120_000 }, () => {
   let server: TestServer;
   let cwd: string;
   beforeAll(async () => {
