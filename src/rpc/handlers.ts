@@ -12,7 +12,6 @@ import type { LogGroups } from "./group-logs.ts";
 import type { ServiceHandlers } from "./handler.ts";
 import { createInfoHandlers, type RuntimeInfo } from "./info-handlers.ts";
 import { createLogHandlers } from "./log-handlers.ts";
-import { createNotImplementedHandlers } from "./not-implemented.ts";
 import { createOperationHandlers } from "./operation-handlers.ts";
 import type { CursorAt } from "./pages.ts";
 import { createPrepareHandlers, type Prepare } from "./prepare-handlers.ts";
@@ -48,7 +47,6 @@ export function createHandlers(dependencies: HandlerDependencies): Handlers {
   const { logSources, logGroups, prepare, watch, cursorAt, collectGarbage, info, clock } =
     dependencies;
   return {
-    ...createNotImplementedHandlers(),
     ...createProjectWorkspaceHandlers(projectWorkspaces, cursorAt),
     ...createWorkspaceHandlers(workspaces, cursorAt),
     ...createCleanupHandlers(workspaces, cursorAt),

@@ -25,7 +25,7 @@ export interface Roster {
 }
 
 /** What a roster needs of the store. */
-export type RosterStore = Pick<Store, "services" | "workspaces">;
+export type RosterStore = Pick<Store, "services" | "workspaces" | "projectWorkspaces">;
 
 /**
  * `found` is what the store had to say; changes after its revision are to be applied in their order.

@@ -11,7 +11,7 @@ import { isWorkspace, type ServiceHome } from "./service-place.ts";
  * project workspace; else what the workspace says. An archived workspace wants nothing any more.
  */
 export async function desiredState(
-  store: Pick<Store, "workspaces">,
+  store: Pick<Store, "workspaces" | "projectWorkspaces">,
   service: Service,
 ): Promise<DesiredState | undefined> {
   const workspace = await store.workspaces.get(service.workspaceId);

@@ -19,7 +19,7 @@ export async function applyStopPolicy(
 
 /** Whether it is stopped as soon as nobody leases it. */
 export async function stopsWithLastLease(
-  store: Pick<Store, "workspaces">,
+  store: Pick<Store, "workspaces" | "projectWorkspaces">,
   service: Service,
 ): Promise<boolean> {
   const endsWithRun =

@@ -3,7 +3,6 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import packageFacts from "../../package.json" with { type: "json" };
 import { settings } from "../../src/config.ts";
-import { notImplementedMethods } from "../../src/rpc/not-implemented.ts";
 import { readSource, repository } from "./source-files.ts";
 
 const documents = [
@@ -40,13 +39,6 @@ describe("the documents", () => {
 
   it("list every setting of the server in the README", () => {
     expect(settings.filter(({ flag }) => !readme.includes(`--${flag}`))).toEqual([]);
-  });
-
-  it("say in the README which methods this version does not serve", () => {
-    const names = notImplementedMethods.map((name) =>
-      name.replace(/^./, (first) => first.toUpperCase()),
-    );
-    expect(names.filter((name) => !readme.includes(name))).toEqual([]);
   });
 
   it("give the reason for every dependency", () => {

@@ -14,8 +14,8 @@ import {
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { ServiceFailureSchema } from "../../gen/workspace/runtime/v1/service_pb.ts";
 import { WorkspaceRuntime } from "../../gen/workspace/runtime/v1/workspace_runtime_pb.ts";
+import { RuntimeError } from "../../src/errors.ts";
 import type { ServiceHandlers } from "../../src/rpc/handler.ts";
-import { notImplemented } from "../../src/rpc/not-implemented.ts";
 import { createServer, type RuntimeServer, type ServerOptions } from "../../src/server/server.ts";
 
 export const TOKEN = "the-token-of-this-test";
@@ -68,7 +68,7 @@ export function withStubs(stubs: Partial<Handlers>): Handlers {
     method.localName,
     stubs[method.localName as keyof Handlers] ??
       (() => {
-        throw notImplemented(method.name);
+        throw new RuntimeError("NOT_IMPLEMENTED", `${method.name} is no part of this test`);
       }),
   ]);
   return Object.fromEntries(table) as Handlers;
