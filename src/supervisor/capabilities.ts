@@ -2,6 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { promisify } from "node:util";
 import { type Cgroups, createCgroups } from "./cgroup.ts";
+import { CONTROLLERS, type Unavailable } from "./controllers.ts";
 import type { Platform } from "./platform.ts";
 
 /** By what a stop can be proved on this host: CGROUP, else SUBREAPER, else SCAN. */
@@ -9,6 +10,8 @@ export interface Capabilities {
   readonly cgroups: Cgroups | undefined;
   /** What to put before the shim's shell to make the shim a subreaper; empty: it cannot be one, or need not. */
   readonly subreaper: readonly string[];
+  /** The limits that an instance cannot be given, each with the reason. */
+  readonly unavailable: Unavailable;
 }
 
 export interface ProbeOptions {
@@ -21,11 +24,16 @@ export interface ProbeOptions {
 /** Tries each for real: a directory that can be made says nothing about a process that may join. */
 export async function probeCapabilities(options: ProbeOptions): Promise<Capabilities> {
   const { installationId, platform, strongest = "CGROUP" } = options;
-  if (!platform.proc) return { cgroups: undefined, subreaper: [] };
-  const cgroups = strongest === "CGROUP" ? await probeCgroups(installationId) : undefined;
+  if (!platform.proc) return { cgroups: undefined, subreaper: [], unavailable: {} };
+  let cgroups = strongest === "CGROUP" ? await probeCgroups(installationId) : undefined;
+  const unavailable = cgroups?.enableControllers() ?? {};
+  // Where the server had to move for that, what worked before is tried once more.
+  if (cgroups !== undefined && CONTROLLERS.some((name) => unavailable[name] === undefined)) {
+    cgroups = await probeCgroups(installationId);
+  }
   // Perl costs each start some 4 ms, and what it buys the cgroup gives already, and better.
   const subreaper = cgroups === undefined && strongest !== "SCAN" ? await probeSubreaper() : [];
-  return { cgroups, subreaper };
+  return { cgroups, subreaper, unavailable };
 }
 
 /** Puts a process into a cgroup, kills it there and removes the cgroup. */

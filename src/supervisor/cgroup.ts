@@ -7,6 +7,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join, relative } from "node:path";
+import { enableControllers, homeOf, type Unavailable } from "./controllers.ts";
 
 /** One instance's cgroup (v2). Its members cannot leave it without rights that a service rarely has. */
 export interface Cgroup {
@@ -23,6 +24,8 @@ export interface Cgroup {
 
 export interface Cgroups {
   create(name: string): Cgroup;
+  /** Makes limits possible for the instances made from now on, as far as the host allows; says what is missing. */
+  enableControllers(): Unavailable;
   /** Removes the installation's directory if no instance is left in it. */
   close(): void;
 }
@@ -57,14 +60,15 @@ export function openCgroup(path: string): Cgroup {
 }
 
 /**
- * Makes a directory for this installation's instances below our own cgroup, and undefined where that cannot be: no
- * unified hierarchy, not writable, or a kernel without cgroup.kill (before 5.14). Whether a process may join is for the
- * caller to try.
+ * Makes a directory for this installation's instances below our own cgroup (or beside it: see `homeOf`), and undefined
+ * where that cannot be: no unified hierarchy, not writable, or a kernel without cgroup.kill (before 5.14). Whether a
+ * process may join is for the caller to try.
  */
 export function createCgroups(installationId: string): Cgroups | undefined {
   const own = ownCgroup();
   if (own === undefined) return undefined;
-  const base = join(own, `workspace-runtime-${installationId}`);
+  const home = homeOf(own);
+  const base = join(home, `workspace-runtime-${installationId}`);
   try {
     mkdirSync(base, { recursive: true });
   } catch {
@@ -72,6 +76,7 @@ export function createCgroups(installationId: string): Cgroups | undefined {
   }
   if (!existsSync(join(base, "cgroup.kill"))) return undefined;
   return {
+    enableControllers: () => enableControllers(home, base),
     create(name) {
       const path = join(base, name);
       mkdirSync(base, { recursive: true });

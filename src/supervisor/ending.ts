@@ -28,6 +28,8 @@ export interface EndingOptions {
   readonly platform: Platform;
   readonly tables: ProcessTables;
   readonly watcher: Watcher;
+  /** Whether the kernel killed something of the tree for its memory. */
+  readonly wasOomKilled: () => boolean;
   readonly warn: (message: string, facts: object) => void;
   /** Called after each step, and with the exit before anybody else hears of it. */
   readonly onChange: () => void;
@@ -36,6 +38,7 @@ export interface EndingOptions {
 export function watchEnding(options: EndingOptions): Ending {
   const { directory, marker, main, shim, clock, platform, tables, watcher, warn, onChange } =
     options;
+  const { wasOomKilled } = options;
   const exited = Promise.withResolvers<Exit>();
   const drained = Promise.withResolvers<void>();
   let exit: Exit | undefined;
@@ -77,8 +80,8 @@ export function watchEnding(options: EndingOptions): Ending {
   const isShimAlive = () => shim !== undefined && isAlive(shim, platform);
 
   const settleExit = (value: Exit) => {
-    exit = value;
-    exited.resolve(value);
+    exit = value.signal === "SIGKILL" && wasOomKilled() ? { ...value, oomKilled: true } : value;
+    exited.resolve(exit);
     onChange();
   };
   const settleDrained = () => {

@@ -10,6 +10,8 @@ export interface Exit {
   readonly exitTime: number;
   /** It ended and nobody saw how: shim and service died together, or the host or container went down. */
   readonly lost: boolean;
+  /** The kernel killed it, or a process of its tree, for its memory. */
+  readonly oomKilled?: boolean;
 }
 
 /** A shell cannot tell `exit 137` from SIGKILL; above 128 it is the signal wherever one has that number. */

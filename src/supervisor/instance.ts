@@ -13,6 +13,7 @@ import { createGroupHold } from "./group-hold.ts";
 import type { Hold } from "./hold.ts";
 import type { LocalProcess, ProcessIdentity } from "./identity.ts";
 import { FILES, type InstanceRecord, readDrained, removeSecrets } from "./instance-directory.ts";
+import { wasOomKilled } from "./limits.ts";
 import { isListenedBy, listListeners } from "./listeners.ts";
 import { markerOf } from "./marker.ts";
 import { createPauses } from "./pauses.ts";
@@ -114,6 +115,7 @@ export async function createInstance(
     marker,
     main,
     shim,
+    wasOomKilled: () => record.cgroup !== "" && wasOomKilled(record.cgroup),
     onChange() {
       wakeAll();
       if (!hasSecrets) return;

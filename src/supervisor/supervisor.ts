@@ -1,15 +1,19 @@
+import { appendFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Failpoints } from "../failpoints.ts";
 import { type Adoption, adoptInstance } from "./adopt.ts";
 import { probeCapabilities } from "./capabilities.ts";
 import type { Cgroup } from "./cgroup.ts";
+import type { Controller } from "./controllers.ts";
 import { createInstance, type Instance, type InstanceContext } from "./instance.ts";
 import {
   createInstanceDirectory,
   type InstanceRecord,
   removeSecrets,
 } from "./instance-directory.ts";
+import { type Limits, setLimits } from "./limits.ts";
 import { findMarked, type MarkedProcess } from "./marked-processes.ts";
 import { MARKER_VARIABLE, markerOf } from "./marker.ts";
 import { detectPlatform, type Platform } from "./platform.ts";
@@ -65,6 +69,8 @@ export interface StartRequest {
   readonly env: Readonly<Record<string, string>>;
   /** OPEN: a pipe that never has input and never ends. NULL: /dev/null. */
   readonly stdin: "OPEN" | "NULL";
+  /** What of it cannot be enforced is told in the stderr log, before the first byte of the service. */
+  readonly limits?: Limits;
 }
 
 export interface SupervisorCapabilities {
@@ -74,6 +80,8 @@ export interface SupervisorCapabilities {
   readonly subreaper: boolean;
   /** Living processes can be taken over after a restart of the server. */
   readonly adoption: boolean;
+  /** Which limits hold. */
+  readonly limits: Readonly<Record<Controller, boolean>>;
 }
 
 export interface SupervisorOptions {
@@ -102,7 +110,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
   const { installationId, runtimeDirectory, clock, strongestProof, shell = "/bin/sh" } = options;
   const platform = options.platform ?? detectPlatform();
   const shimPath = await installShim(runtimeDirectory);
-  const { cgroups, subreaper } = await probeCapabilities({
+  const { cgroups, subreaper, unavailable } = await probeCapabilities({
     installationId,
     platform,
     ...(strongestProof === undefined ? {} : { strongest: strongestProof }),
@@ -142,6 +150,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
       cgroup: cgroups !== undefined,
       subreaper: subreaper.length > 0,
       adoption: platform.proc,
+      limits: { memory: isAvailable("memory"), cpu: isAvailable("cpu"), pids: isAvailable("pids") },
     }),
     async close() {
       closing.abort();
@@ -150,6 +159,10 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
       cgroups?.close();
     },
   };
+
+  function isAvailable(controller: Controller): boolean {
+    return cgroups !== undefined && unavailable[controller] === undefined;
+  }
 
   async function start(request: StartRequest): Promise<Instance> {
     const { instanceId, directory, cwd, command, stdin } = request;
@@ -180,6 +193,7 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
         request.env,
       );
       made = true;
+      await bound(request, cgroup);
       const spawned = await spawnShim({
         directory,
         record,
@@ -200,6 +214,15 @@ export async function createSupervisor(options: SupervisorOptions): Promise<Supe
       if (made) await removeSecrets(directory).catch(() => {});
       throw asStartError(error);
     }
+  }
+
+  async function bound(request: StartRequest, cgroup: Cgroup | undefined): Promise<void> {
+    const missed = setLimits(cgroup?.path, request.limits ?? {}, unavailable);
+    if (missed.length === 0) return;
+    const text = missed.map(
+      ({ limit, why }) => `[runtime] limits.${limit} is not enforced here: ${why}\n`,
+    );
+    await appendFile(join(request.logsDirectory, "stderr.log"), text.join(""), { mode: 0o600 });
   }
 
   function tryCreateCgroup(instanceId: string): Cgroup | undefined {
