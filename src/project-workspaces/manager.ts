@@ -45,6 +45,7 @@ export function createProjectWorkspaces(options: ProjectWorkspacesOptions): Proj
         if (stored === undefined) throw notFound(projectWorkspaceId);
         refuseStale(expectedRevision, stored);
         await refuseUsed(tx, stored);
+        await tx.ports.releaseScope(stored.companyId, projectWorkspaceId);
         await tx.projectWorkspaces.delete(projectWorkspaceId);
       });
     },

@@ -31,8 +31,10 @@ export interface PortQueries {
   /** Whoever has this number on this node. */
   findHolder(port: number): Promise<PortReservation | undefined>;
   release(port: number): Promise<void>;
-  /** Frees every port of a scope: all of a workspace's when it is cleaned. */
+  /** Frees every port of a scope: a project workspace's when it is deleted. */
   releaseScope(companyId: string, scopeId: string): Promise<void>;
+  /** Frees the ports of what ran in a workspace, but for those of its project's services: when it is cleaned. */
+  releaseWorkspace(companyId: string, workspaceId: string): Promise<void>;
   /** All of this node, by number. */
   list(): Promise<PortReservation[]>;
 }
@@ -81,6 +83,27 @@ export function createPortQueries(session: Session): PortQueries {
       session.write(async ({ db }) => {
         const query = db.deleteFrom("ports").where("node_id", "=", nodeId);
         await query.where("company_id", "=", companyId).where("scope_id", "=", scopeId).execute();
+      }),
+    releaseWorkspace: (companyId, workspaceId) =>
+      session.write(async ({ db }) => {
+        const query = db.deleteFrom("ports").where("node_id", "=", nodeId);
+        await query
+          .where("company_id", "=", companyId)
+          .where(({ eb, or, selectFrom }) =>
+            or([
+              eb("scope_id", "=", workspaceId),
+              // A scope of a run or an agent does not say in which workspace it was.
+              eb(
+                "service_id",
+                "in",
+                selectFrom("services")
+                  .select("services.service_id")
+                  .where("workspace_id", "=", workspaceId)
+                  .where("scope_type", "<>", "PROJECT_WORKSPACE"),
+              ),
+            ]),
+          )
+          .execute();
       }),
     list: () =>
       session.read(async (db) => {

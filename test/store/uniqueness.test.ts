@@ -121,6 +121,7 @@ describe.each(databases)("uniqueness on $name", (database) => {
     const { store, open } = fixture();
     const owner = { companyId: "c1", scopeId: "x", serviceName: "web", portName: "" };
     const other = { ...owner, serviceName: "api" };
+    const ofRun = { companyId: "c1", workspaceId: "w1", scopeType: "RUN" } as const;
     expect((await store.ports.reserve(4000, owner, "s1")).inserted).toBe(true);
     expect(await store.ports.reserve(4000, other, "s2")).toMatchObject({
       inserted: false,
@@ -133,6 +134,16 @@ describe.each(databases)("uniqueness on $name", (database) => {
     const elsewhere = await open({ nodeId: "n2" });
     expect((await elsewhere.ports.reserve(4001, other, "s4")).inserted).toBe(true);
     expect((await store.ports.list()).map(({ port }) => port)).toEqual([4001]);
+    const { serviceId } = (await store.services.insert(newService({ ...ofRun, serviceId: "s5" })))
+      .record;
+    const project = { ...ofRun, scopeType: "PROJECT_WORKSPACE", reuseKey: "k6" } as const;
+    await store.services.insert(newService({ ...project, serviceId: "s6" }));
+    await store.ports.reserve(4002, { ...owner, scopeId: "run" }, serviceId);
+    await store.ports.reserve(4003, { ...owner, scopeId: "w1" }, "gone");
+    await store.ports.reserve(4004, { ...owner, scopeId: "p1" }, "s6");
+    await store.ports.releaseWorkspace("c1", "w1");
+    expect((await store.ports.list()).map(({ port }) => port)).toEqual([4001, 4004]);
+    await store.ports.releaseScope("c1", "p1");
     await store.ports.releaseScope("c1", "x");
     expect(await store.ports.list()).toEqual([]);
     expect(await elsewhere.ports.list()).toHaveLength(1);

@@ -19,7 +19,7 @@ export async function concludeCleanup(
       return (await tx.workspaces.update(workspaceId, patch)) ?? workspace;
     }
     await tx.leases.deleteByWorkspace(workspaceId);
-    await tx.ports.releaseScope(companyId, workspaceId);
+    await tx.ports.releaseWorkspace(companyId, workspaceId);
     const [heir] = found.holding === "shared" ? found.others : [];
     if (heir !== undefined) await bequeath(tx, workspace, heir);
     const updated = await tx.workspaces.update(workspaceId, {
