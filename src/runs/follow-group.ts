@@ -15,10 +15,10 @@ import {
 import { createLogMerge, type LogMerge, type Told } from "./log-merge.ts";
 import type { LogSources } from "./log-source.ts";
 import { type LogGroup, operationMember, serviceMember, serviceOfKey } from "./members.ts";
-import { createRoster, type Roster } from "./roster.ts";
+import { createRoster, type Roster, type RosterStore } from "./roster.ts";
 
 export interface GroupDependencies {
-  readonly store: Pick<Store, "changes" | "logMembers" | "services" | "workspaces">;
+  readonly store: RosterStore & Pick<Store, "changes" | "logMembers">;
   readonly hub: Hub;
   readonly sources: Pick<LogSources, "openLog">;
   readonly clock: Clock;
