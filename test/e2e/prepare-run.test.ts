@@ -244,6 +244,37 @@ describe("PrepareRun", () => {
     expect(leases).toEqual([]);
   });
 
+  it("holds up nothing for a caller who does not read, and gives all back when that one leaves", async () => {
+    const loud = "yes provisioning | head -n 2000000";
+    const request = {
+      realize: realize("run-12", loud),
+      ensure: { services: [shellService("web", "yes serving | head -n 2000000; exec sleep 600")] },
+    };
+    const stop = new AbortController();
+    const paused = server.client
+      .prepareRun(request, { signal: stop.signal })
+      [Symbol.asyncIterator]();
+    await paused.next();
+    const source = { case: "runId", value: "run-12" } as const;
+    await eventually(
+      async () => {
+        const { services } = await server.client.listServices({ runIds: ["run-12"] });
+        return services[0]?.state === ServiceState.RUNNING;
+      },
+      { timeoutMs: 60_000 },
+    );
+    const logs = server.client.streamLogs({ source, follow: true }, { signal: stop.signal });
+    const pausedLogs = logs[Symbol.asyncIterator]();
+    await pausedLogs.next();
+    const counts = async () => (await server.client.getRuntimeInfo({})).counts;
+    await eventually(async () => Number((await counts()).status_watchers) === 2);
+    stop.abort();
+    await eventually(async () => {
+      const { log_readers, status_watchers, open_logs, live_services } = await counts();
+      return log_readers === 0n && status_watchers === 0n && open_logs === live_services;
+    });
+  }, 90_000);
+
   it.each([
     ["realize", {}, "realize"],
     ["realize.run_id", { realize: { companyId: "c" } }, "realize.run_id"],

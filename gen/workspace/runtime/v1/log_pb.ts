@@ -117,7 +117,7 @@ export type LogGap = Message<"workspace.runtime.v1.LogGap"> & {
   stream: LogStream;
 
   /**
-   * How many are missing.
+   * How many are missing; 0 if the whole rest of a log is gone, of how many nobody knows.
    *
    * @generated from field: int64 bytes = 2;
    */
@@ -154,7 +154,8 @@ export const LogGapSchema: GenMessage<LogGap> = /*@__PURE__*/
   messageDesc(file_workspace_runtime_v1_log, 1);
 
 /**
- * LogEnd comes after the last byte of a source that has ended and will not write again.
+ * LogEnd comes after the last byte of a source that has ended and will not write again. A run has when it has
+ * no live lease and no running operation, a workspace when it is archived.
  *
  * @generated from message workspace.runtime.v1.LogEnd
  */
@@ -218,7 +219,8 @@ export type StreamLogsRequest = Message<"workspace.runtime.v1.StreamLogsRequest"
     case: "operationId";
   } | {
     /**
-     * This run: its operations, and its services from the moment of their lease.
+     * This run: its operations, and its services, from the moment of their lease to its end, those that it
+     * started from their beginning. RUN_NOT_FOUND if nothing is known of it.
      *
      * @generated from field: string run_id = 3;
      */
@@ -226,7 +228,7 @@ export type StreamLogsRequest = Message<"workspace.runtime.v1.StreamLogsRequest"
     case: "runId";
   } | {
     /**
-     * This workspace: its operations and its services.
+     * This workspace: its operations and its services, also those leased through it, as of a run.
      *
      * @generated from field: string workspace_id = 4;
      */
@@ -376,7 +378,8 @@ export type ReadLogsRequest = Message<"workspace.runtime.v1.ReadLogsRequest"> & 
     case: "operationId";
   } | {
     /**
-     * This run: its operations, and its services from the moment of their lease.
+     * This run: its operations, and its services, from the moment of their lease to its end, those that it
+     * started from their beginning. RUN_NOT_FOUND if nothing is known of it.
      *
      * @generated from field: string run_id = 3;
      */
@@ -384,7 +387,7 @@ export type ReadLogsRequest = Message<"workspace.runtime.v1.ReadLogsRequest"> & 
     case: "runId";
   } | {
     /**
-     * This workspace: its operations and its services.
+     * This workspace: its operations and its services, also those leased through it, as of a run.
      *
      * @generated from field: string workspace_id = 4;
      */

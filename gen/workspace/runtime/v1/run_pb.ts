@@ -165,14 +165,16 @@ export const EnsureServicesResponseSchema: GenMessage<EnsureServicesResponse> = 
  */
 export type PrepareRunRequest = Message<"workspace.runtime.v1.PrepareRunRequest"> & {
   /**
-   * The workspace; required.
+   * The workspace; required, with its `run_id`. Its `no_wait` counts only without `ensure`, whose services
+   * need the workspace.
    *
    * @generated from field: workspace.runtime.v1.RealizeWorkspaceRequest realize = 1;
    */
   realize?: RealizeWorkspaceRequest | undefined;
 
   /**
-   * The services; absent: none. `run_id` and `workspace_id` default to those of `realize`.
+   * The services; absent: none. `run_id` and `workspace_id` default to those of `realize`, and may not
+   * differ from them. With its `no_wait` the result has services STARTING.
    *
    * @generated from field: workspace.runtime.v1.EnsureServicesRequest ensure = 2;
    */
@@ -188,6 +190,7 @@ export const PrepareRunRequestSchema: GenMessage<PrepareRunRequest> = /*@__PURE_
 
 /**
  * PrepareRunResponse is one message of the preparation's stream: progress as it comes, the result last.
+ * The first comes at once, without an event, and so does one after each 15 s of quiet.
  *
  * @generated from message workspace.runtime.v1.PrepareRunResponse
  */
@@ -199,7 +202,7 @@ export type PrepareRunResponse = Message<"workspace.runtime.v1.PrepareRunRespons
    */
   event: {
     /**
-     * An operation began or ended.
+     * An operation began, or ended behind its last output; at the start those under way.
      *
      * @generated from field: workspace.runtime.v1.Operation operation = 1;
      */
@@ -215,7 +218,7 @@ export type PrepareRunResponse = Message<"workspace.runtime.v1.PrepareRunRespons
     case: "service";
   } | {
     /**
-     * Output of one of these.
+     * Output of one of these; of a service that was joined, from its lease on.
      *
      * @generated from field: workspace.runtime.v1.LogChunk log = 3;
      */
