@@ -173,7 +173,8 @@ export async function createRoster(
       return workspaceState === undefined || workspaceState === "ARCHIVED" ? "left" : "open";
     }
     if (lease !== undefined) return "open";
-    if (service.leaseRunIds.length > 0) return "left";
+    const own = group.kind === "run" ? group.runId : "";
+    if (service.leaseRunIds.some((runId) => runId !== own)) return "left";
     return (await stopsWithLastLease(store, service)) ? "open" : "left";
   }
 

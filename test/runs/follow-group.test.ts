@@ -61,6 +61,29 @@ describe("the logs of a run", () => {
     expect(textOf(await rest)).toBe("marker\n");
   });
 
+  it("go on with a service that the run leases again: without what was between, unless it is its own", async () => {
+    const world = await startGroups();
+    await world.lease({});
+    const own = await world.service({ startedByRunId: "r1" });
+    const joined = await world.service({});
+    await world.record(joined);
+    const first = [await world.lease({ serviceId: own }), await world.lease({ serviceId: joined })];
+    const { batches } = world.follow(run);
+    for (const id of [own, joined]) await world.write(id, "first\n");
+    await pull(batches, (text) => text.length === 12);
+    for (const { leaseId } of first) await world.store.leases.delete(leaseId);
+    const rest = pull(batches, (text) => text.split("again").length === 3);
+    await eventually(() => world.logs.counts().readers === 0);
+    for (const id of [own, joined]) await world.write(id, "between\n");
+    // The index knows times to 100 ms.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    for (const serviceId of [own, joined]) await world.lease({ serviceId });
+    for (const id of [own, joined]) await world.write(id, "again\n");
+    const told = await rest;
+    expect(textOf(told, own)).toBe("between\nagain\n");
+    expect(textOf(told, joined)).toBe("again\n");
+  });
+
   it("wait for the last words of a service that ends with its last lease", async () => {
     const world = await startGroups();
     const serviceId = await world.service({
