@@ -22,6 +22,7 @@ import { createHandlers } from "./rpc/handlers.ts";
 import type { RuntimeInfo } from "./rpc/info-handlers.ts";
 import { followGroup } from "./runs/follow-group.ts";
 import { prepareRun } from "./runs/prepare-run.ts";
+import type { Door } from "./server/door.ts";
 import { createServer } from "./server/server.ts";
 import { loadToken } from "./server/token.ts";
 import { createAnsweredOnce } from "./services/answered-once.ts";
@@ -37,7 +38,7 @@ import { type ReconcileResult, reconcile } from "./services/reconcile.ts";
 import { createRegistry } from "./services/registry.ts";
 import { createServiceRecorder } from "./services/service-recorder.ts";
 import { findMarkedStrays } from "./services/strays.ts";
-import { openDataDirectory } from "./store/data-directory.ts";
+import type { DataDirectory } from "./store/data-directory.ts";
 import { openStore } from "./store/store.ts";
 import { findPortOwners, portIsFree } from "./supervisor/listeners.ts";
 import { readLoginShell } from "./supervisor/login-shell.ts";
@@ -62,16 +63,23 @@ export interface Ready {
   readonly pid: number;
 }
 
+/** What is there before the server itself is. */
+export interface Given {
+  /** Locked. Released by `close`. */
+  readonly directory: DataDirectory;
+  readonly door: Door;
+  readonly log: Logger;
+}
+
 /**
  * The only place that knows all parts. The port answers reads at once; the promise resolves when the
  * services that live are known and changes are let in.
  * @throws RuntimeError or ConfigError that says what to do: nothing was changed then
  */
-export async function startApp(config: Config, log: Logger): Promise<App> {
+export async function startApp(config: Config, { directory, door, log }: Given): Promise<App> {
   const clock = createSystemClock();
   const failpoints = createFailpoints(process.env.WORKSPACE_RUNTIME_FAILPOINTS);
   const startTime = clock.now();
-  const directory = openDataDirectory(config.dataDir);
   const { installationId } = directory;
   const closing = new AbortController();
   const place = (name: string) => join(config.dataDir, name);
@@ -273,6 +281,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
       clock,
     }),
     listen: config.listen,
+    door,
     socketPath: socket,
     token: await loadToken(config.dataDir),
     log,

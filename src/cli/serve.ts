@@ -1,8 +1,11 @@
+import { setImmediate as breathe } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { Command, Option } from "commander";
-import { startApp } from "../app.ts";
-import { ConfigError, loadConfig, settings, variableOf } from "../config.ts";
-import { createLogger } from "../logger.ts";
+import type { App } from "../app.ts";
+import { type Config, ConfigError, loadConfig, settings, variableOf } from "../config.ts";
+import { createLogger, type Logger } from "../logger.ts";
+import { openDoor } from "../server/door.ts";
+import { openDataDirectory } from "../store/data-directory.ts";
 import { keepCompiled } from "./compile-cache.ts";
 
 /** `serve`: one server in the foreground, until SIGTERM or SIGINT. */
@@ -45,12 +48,10 @@ function countStreamedMemoryWithTheHeap(): void {
   }
 }
 
-async function serve(config: ReturnType<typeof loadConfig>): Promise<void> {
+async function serve(config: Config): Promise<void> {
   countStreamedMemoryWithTheHeap();
   const log = createLogger(config.logLevel);
-  const app = await startApp(config, log).catch((error: NodeJS.ErrnoException) => {
-    throw explainListen(error, config.listen) ?? error;
-  });
+  const app = await start(config, log);
   const ended = Promise.withResolvers<void>();
   let asked = false;
   const end = (signal: NodeJS.Signals) => {
@@ -67,6 +68,36 @@ async function serve(config: ReturnType<typeof loadConfig>): Promise<void> {
   keepCompiled();
   await ended.promise;
   process.exit(0);
+}
+
+/** The lock before the address: a second server hears whose the directory is. Then the address, then all the rest. */
+async function start(config: Config, log: Logger): Promise<App> {
+  const directory = openDataDirectory(config.dataDir);
+  const door = await openDoor({ ...config.listen, tls: config.tlsCert !== "" }).catch(
+    (error: NodeJS.ErrnoException) => {
+      throw explainListen(error, config.listen) ?? error;
+    },
+  );
+  const { startApp } = await loadApp();
+  return startApp(config, { directory, door, log });
+}
+
+/** Reading modules stops everything else: in parts, so that the door answers in between. */
+async function loadApp(): Promise<typeof import("../app.ts")> {
+  await breathe();
+  await import("@grpc/grpc-js");
+  await breathe();
+  await import("../store/store.ts");
+  await breathe();
+  await import("../workspaces/manager.ts");
+  await breathe();
+  await import("../services/manager.ts");
+  await breathe();
+  await import("../rpc/handlers.ts");
+  await breathe();
+  await import("../server/server.ts");
+  await breathe();
+  return import("../app.ts");
 }
 
 /** The system's word for an address that cannot be had, as what to do about it. */

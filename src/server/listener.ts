@@ -3,6 +3,7 @@ import { createServer as createHttpServer, type RequestListener, type Server } f
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import type { Door } from "./door.ts";
 import type { GrpcTransport } from "./grpc.ts";
 import type { ServerLimits } from "./limits.ts";
 import type { ServerLog } from "./log.ts";
@@ -11,7 +12,7 @@ import { chooseProtocol, type TlsMaterial } from "./tls.ts";
 
 export interface ListenerOptions {
   readonly endpoint:
-    | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+    | { readonly kind: "tcp"; readonly host: string; readonly port: number; readonly door?: Door }
     | { readonly kind: "unix"; readonly path: string };
   readonly tls?: TlsMaterial;
   readonly http: RequestListener;
@@ -108,7 +109,8 @@ function bind(server: Server, endpoint: ListenerOptions["endpoint"]): Promise<vo
       resolve();
     });
     if (endpoint.kind === "tcp") {
-      server.listen({ host: endpoint.host, port: endpoint.port });
+      if (endpoint.door !== undefined) endpoint.door.handOver(server);
+      else server.listen({ host: endpoint.host, port: endpoint.port });
       return;
     }
     // The file appears during this call: nobody else may open it even for a moment.

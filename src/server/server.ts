@@ -9,6 +9,7 @@ import { type Access, localAccess, tokenAccess } from "./auth.ts";
 import { createCalls } from "./calls.ts";
 import { createConnectTransport } from "./connect.ts";
 import { createDescriptorIndex } from "./descriptor-index.ts";
+import type { Door } from "./door.ts";
 import { behindGate, createGate } from "./gate.ts";
 import { createGrpcTransport, type GrpcTransport } from "./grpc.ts";
 import { createHealth } from "./health.ts";
@@ -28,6 +29,8 @@ export interface ServerOptions<S extends DescService> {
   readonly handlers: ServiceHandlers<S>;
   /** Port 0 picks one. */
   readonly listen: { readonly host: string; readonly port: number };
+  /** Has that address already. */
+  readonly door?: Door;
   /** A Unix socket beside it (0600); absent: none. Its directory must exist and be 0700. */
   readonly socketPath?: string;
   readonly tls?: TlsFiles;
@@ -88,8 +91,13 @@ export async function createServer<S extends DescService>(
   };
 
   const { host, port } = options.listen;
+  const { door } = options;
   const guard = createWebGuard({ listenHost: host, ...(tls && { certificate: tls.cert }) });
-  const tcp = await serve({ kind: "tcp", host, port }, tokenAccess(options.token), guard);
+  const tcp = await serve(
+    { kind: "tcp", host, port, ...(door && { door }) },
+    tokenAccess(options.token),
+    guard,
+  );
   if (options.socketPath !== undefined) {
     try {
       await claimSocketPath(options.socketPath);
