@@ -27,6 +27,7 @@ import {
   type StopReason,
   transition,
 } from "./state.ts";
+import { within } from "./within.ts";
 
 /** One service from its row to its end: drives the pure machine of state.ts with real events. */
 export interface ServiceLife {
@@ -77,6 +78,8 @@ export interface LifeDependencies extends AttemptDependencies {
 }
 
 const DEFAULT_GRACE_MS = 10_000;
+/** Its shim writes the exit down at once; without a shim a sweep finds it. */
+const DEATH_TOLD_MS = 3_000;
 
 export function createLife(deps: LifeDependencies, stored: Service): ServiceLife {
   const { clock, recorder } = deps;
@@ -169,8 +172,8 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
       return end({ type: "restart", reason: "RESTARTED" }, options);
     },
     async check() {
-      if (life.state !== "RUNNING") return { ok: true };
-      return health.check();
+      await deathIsTold();
+      return life.state === "RUNNING" ? health.check() : { ok: true };
     },
   };
   // Who joins a life that never was learns it from `launch`; nobody may be there to hear this.
@@ -238,6 +241,15 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
         deps.onOver(self);
         break;
     }
+  }
+
+  /** Between a process's death and its exit being read lie milliseconds, in which nobody may join it. */
+  async function deathIsTold(): Promise<void> {
+    if (life.state !== "RUNNING") return;
+    const asked = await attempt.instance();
+    if (asked === undefined || asked.isAlive()) return;
+    await within(DEATH_TOLD_MS, asked.exited);
+    await queue;
   }
 
   function beginLiveness(): void {

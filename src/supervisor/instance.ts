@@ -11,7 +11,7 @@ import { watchEnding } from "./ending.ts";
 import type { Exit } from "./exit-status.ts";
 import { createGroupHold } from "./group-hold.ts";
 import type { Hold } from "./hold.ts";
-import type { LocalProcess, ProcessIdentity } from "./identity.ts";
+import { isAlive, type LocalProcess, type ProcessIdentity } from "./identity.ts";
 import { FILES, type InstanceRecord, readDrained, removeSecrets } from "./instance-directory.ts";
 import { wasOomKilled } from "./limits.ts";
 import { isListenedBy, listListeners } from "./listeners.ts";
@@ -43,6 +43,8 @@ export interface Instance {
    * which a shorter grace brings to its end sooner. Not proven is an outcome, not an error; asking again tries again.
    */
   stop(request?: StopRequest): Promise<StopOutcome>;
+  /** Whether the main process lives, now: its end is known to `exited` some milliseconds later. */
+  isAlive(): boolean;
   /** The live processes of the tree. */
   members(): Promise<readonly Member[]>;
   /** Who listens on the port: a process of this tree, another, or nobody. */
@@ -217,6 +219,7 @@ export async function createInstance(
     exited: ending.exited,
     drained: ending.drained,
     stop,
+    isAlive: () => isAlive(main, platform),
     async members() {
       return (await hold.find()).map(({ pid, ppid, startTime, state, name }) => ({
         pid,

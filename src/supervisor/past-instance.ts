@@ -29,6 +29,7 @@ export function createPastInstance(options: {
       durationMs: 0,
       portsFree: true,
     }),
+    isAlive: () => false,
     members: async () => [],
     listener: async () => "NONE",
     environment: async () => ({}),
