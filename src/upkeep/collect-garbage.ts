@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setImmediate as breathe } from "node:timers/promises";
 import type { Clock } from "../clock.ts";
 import type { Failpoints } from "../failpoints.ts";
@@ -111,15 +111,21 @@ async function collectRows(
   let count = 0;
   for (const id of ids) {
     await breathe();
-    const stored = await readStoredDirectory(join(directory, id));
+    const path = directoryOf(directory, id);
+    const stored = path === undefined ? undefined : await readStoredDirectory(path);
     // Its last words may still be on their way into its log.
-    if (deps.isDriven(id) || (await isInUse(stored, deps.supervisor))) continue;
+    if (deps.isDriven(id) || (stored && (await isInUse(stored, deps.supervisor)))) continue;
     if (!dryRun && (await remove(id)) === undefined) continue;
     count += 1;
     if (!dryRun) await deps.failpoints.hit("garbage.row-deleted");
-    await removeStoredDirectory(stored, dryRun, tally);
+    if (stored !== undefined) await removeStoredDirectory(stored, dryRun, tally);
   }
   return count;
+}
+
+/** The id of a reported service is its adapter's own text: one that spells a path elsewhere has no directory here. */
+function directoryOf(directory: string, id: string): string | undefined {
+  return basename(id) === id && id !== "." && id !== ".." ? join(directory, id) : undefined;
 }
 
 /** A service that was restarted many times needs the records of its newest instance only. */
