@@ -26,16 +26,19 @@ import type { Door } from "./server/door.ts";
 import { createServer } from "./server/server.ts";
 import { loadToken } from "./server/token.ts";
 import { createAnsweredOnce } from "./services/answered-once.ts";
+import { createDependencyWaits } from "./services/await-dependencies.ts";
 import { type Boot, bootServices } from "./services/boot.ts";
 import type { ServicesCore } from "./services/core.ts";
 import { createIdleSweep, type IdleSweep } from "./services/idle.ts";
 import { createIntents } from "./services/intents.ts";
+import { readLaunch } from "./services/launch.ts";
 import { createLauncher } from "./services/launcher.ts";
 import { createServices } from "./services/manager.ts";
 import { createPorts } from "./services/ports.ts";
 import { createProbeHosts } from "./services/readiness/probe-hosts.ts";
 import { type ReconcileResult, reconcile } from "./services/reconcile.ts";
 import { createRegistry } from "./services/registry.ts";
+import { serviceOfProcess } from "./services/service-of-process.ts";
 import { createServiceRecorder } from "./services/service-recorder.ts";
 import { findMarkedStrays } from "./services/strays.ts";
 import type { DataDirectory } from "./store/data-directory.ts";
@@ -155,6 +158,9 @@ export async function startApp(config: Config, { directory, door, log }: Given):
     range: config.portRange,
     isFree: portIsFree,
     listenerPids: async (port) => (await findPortOwners([port])).flatMap(({ pids }) => pids),
+    serviceOf: (pid) => serviceOfProcess(pid, installationId),
+    adapterEnvOf: async (serviceId) =>
+      (await readLaunch(join(place("services"), serviceId)))?.adapterEnv,
   });
   const core: ServicesCore = {
     store,
@@ -167,6 +173,7 @@ export async function startApp(config: Config, { directory, door, log }: Given):
     supervisor,
     answeredOnce: createAnsweredOnce(store),
     intents: createIntents(),
+    dependencies: createDependencyWaits(),
     launcher: createLauncher({
       clock,
       failpoints,
@@ -250,6 +257,9 @@ export async function startApp(config: Config, { directory, door, log }: Given):
       stop_proof_subreaper: Number(supervisor.capabilities().subreaper),
       adoption: Number(supervisor.capabilities().adoption),
       log_trimming: Number(hasHoles),
+      limit_memory: Number(supervisor.capabilities().limits.memory),
+      limit_cpu: Number(supervisor.capabilities().limits.cpu),
+      limit_pids: Number(supervisor.capabilities().limits.pids),
     },
   });
   const logSources = createLogSources({

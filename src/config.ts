@@ -257,8 +257,8 @@ function parsePortRange(value: string): { first: number; last: number } | undefi
   if (value === "") return undefined;
   const match = /^(\d+)-(\d+)$/.exec(value);
   const [first, last] = [Number(match?.[1]), Number(match?.[2])];
-  if (match === null || first < 1 || last > 65535 || first > last) {
-    throw new ConfigError(`--port-range ${value} is not FIRST-LAST within 1-65535`);
+  if (match === null || first < 1024 || last > 65535 || first > last) {
+    throw new ConfigError(`--port-range ${value} is not FIRST-LAST within 1024-65535`);
   }
   return { first, last };
 }

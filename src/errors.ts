@@ -61,6 +61,8 @@ export interface ServiceFailure {
   readonly message: string;
   readonly diagnosis?: import("./model/service.ts").Diagnosis;
   readonly exit?: import("./model/service.ts").ServiceExit;
+  /** Facts for programs, where this failure stands for the whole call. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export interface RuntimeErrorOptions {

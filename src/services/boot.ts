@@ -5,13 +5,14 @@ import type { WorkspaceState } from "../model/workspace.ts";
 import { bringUp } from "./bring-up.ts";
 import { configuredSpecs } from "./configured-specs.ts";
 import type { ServicesCore } from "./core.ts";
+import { withDependencies } from "./dependencies.ts";
 import { desiredOf, reread } from "./desired-state.ts";
 import { failureOf } from "./failure.ts";
 import { type Claimant, isLiving } from "./join-or-start.ts";
 import { makePlans } from "./make-plans.ts";
 import type { ServicePlan } from "./plan.ts";
+import { nameOf } from "./service-name.ts";
 import { isWorkspace, placeOf, type ServiceHome } from "./service-place.ts";
-import { DEFAULT_NAME } from "./validate-spec.ts";
 
 /** What is started since its desired state is RUNNING, as it stands now. */
 export interface Boot {
@@ -85,8 +86,11 @@ export function bootServices(core: ServicesCore): Boot {
       // A person may have stopped it since the list was read.
       home = (await reread(core.store, listed)) ?? listed;
       if (!isStarted(home)) return;
-      const plans = (await plansOf(home)).filter((plan) => !isLiving(core, plan));
-      for (const { life, reused, failure } of await bringUp(core, plans, claimant, WAIT)) {
+      const plans = await plansOf(home);
+      // What lives is kept as it is, and is there for those that depend on it.
+      const joinOnly = new Set(plans.filter((plan) => isLiving(core, plan)));
+      const outcomes = await bringUp(core, plans, claimant, { noWait: false, joinOnly });
+      for (const { life, reused, failure } of outcomes) {
         if (failure !== undefined) fail(failure);
         else if (life !== undefined && reused === false) restarted += 1;
       }
@@ -96,18 +100,19 @@ export function bootServices(core: ServicesCore): Boot {
     }
   }
 
-  /** Of each that can be planned; the others are failures. */
+  /** Of each that can be planned, and of what they depend on; the others are failures. */
   async function plansOf(home: ServiceHome): Promise<readonly ServicePlan[]> {
     const { specs, field } = await configuredSpecs(core.store, home, []);
-    const wanted = specs.filter((spec) => desiredOf(home, nameOf(spec)) === "RUNNING");
+    const names = specs.map(nameOf).filter((name) => desiredOf(home, name) === "RUNNING");
+    const wanted = withDependencies(specs, names);
     const plan = (some: readonly ServiceSpec[]) =>
       makePlans(core, { workspace: placeOf(home), specs: some, field, runId: "", adapterEnv: {} });
     try {
       return await plan(wanted);
     } catch {
-      const alone = wanted.map((spec) =>
-        plan([spec]).catch((error: unknown) => {
-          fail(unexpected(nameOf(spec), error));
+      const alone = names.map((name) =>
+        plan(withDependencies(specs, [name])).catch((error: unknown) => {
+          fail(unexpected(name, error));
           return [];
         }),
       );
@@ -121,8 +126,6 @@ export function bootServices(core: ServicesCore): Boot {
   }
 }
 
-const WAIT = { noWait: false };
-
 /** Of this node, and those of no node: project workspaces. */
 async function homesOf({ store, settings }: ServicesCore): Promise<readonly ServiceHome[]> {
   const projects = await store.projectWorkspaces.listAll("");
@@ -134,10 +137,6 @@ async function homesOf({ store, settings }: ServicesCore): Promise<readonly Serv
 function isStarted(home: ServiceHome): boolean {
   if (isWorkspace(home) && !STARTED_IN.includes(home.state)) return false;
   return home.desiredState === "RUNNING" || Object.values(home.serviceStates).includes("RUNNING");
-}
-
-function nameOf(spec: ServiceSpec): string {
-  return spec.name || DEFAULT_NAME;
 }
 
 function homeName(home: ServiceHome): string {

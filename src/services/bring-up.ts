@@ -10,48 +10,45 @@ export interface BroughtUp extends Partial<Joined> {
   readonly failure?: ServiceFailure;
 }
 
-/**
- * Joins or starts every service of a call, in parallel, and waits until each is ready or will never be. One that
- * fails does not keep the others from coming up: what that means is the caller's to say.
- * @throws RuntimeError RUN_RELEASED when the claimant's run is released meanwhile
- */
-export function bringUp(
-  core: ServicesCore,
-  plans: readonly ServicePlan[],
-  claimant: Claimant,
-  options: { readonly noWait: boolean },
-): Promise<readonly BroughtUp[]> {
-  return Promise.all(plans.map((plan) => bringUpOne(core, plan, claimant, options.noWait)));
+export interface BringUpOptions {
+  readonly noWait: boolean;
+  /** Joined where they live, and left out of what is answered where they do not: others start these. */
+  readonly joinOnly?: ReadonlySet<ServicePlan>;
 }
 
 /**
- * Joins those services of a call that live, and leaves the others out: they are a person's to start.
+ * Joins or starts every service of a call, in parallel but for what they depend on, and waits until each is ready or
+ * will never be. One that fails keeps only its dependents from coming up: what that means is the caller's to say.
  * @throws RuntimeError RUN_RELEASED when the claimant's run is released meanwhile
  */
-export async function joinOnly(
+export async function bringUp(
   core: ServicesCore,
   plans: readonly ServicePlan[],
   claimant: Claimant,
-  options: { readonly noWait: boolean },
+  { noWait, joinOnly }: BringUpOptions,
 ): Promise<readonly BroughtUp[]> {
-  const joined = await Promise.all(
-    plans.map(async (plan) => {
-      const found = await joinLiving(core, plan, claimant);
-      return found === undefined ? [] : [await awaited(plan, found, claimant, options.noWait)];
-    }),
-  );
-  return joined.flat();
+  // All rows are written at once; the wait for a dependency comes between a row and its process.
+  const joining: Map<string, Promise<Joined | undefined>> = new Map();
+  const outcomes = plans.map((plan) => {
+    const joined = joinOnly?.has(plan)
+      ? joinLiving(core, plan, claimant)
+      : joinOrStart(core, plan, claimant, joining);
+    joining.set(plan.name, joined);
+    return bringUpOne(plan, joined, claimant, noWait);
+  });
+  return (await Promise.all(outcomes)).flatMap((outcome) => outcome ?? []);
 }
 
+/** Undefined: left out. */
 async function bringUpOne(
-  core: ServicesCore,
   plan: ServicePlan,
+  joining: Promise<Joined | undefined>,
   claimant: Claimant,
   noWait: boolean,
-): Promise<BroughtUp> {
-  let joined: Joined;
+): Promise<BroughtUp | undefined> {
+  let joined: Joined | undefined;
   try {
-    joined = await joinOrStart(core, plan, claimant);
+    joined = await joining;
   } catch (error) {
     claimant.released?.throwIfAborted();
     if (!isRuntimeError(error)) throw error;
@@ -59,15 +56,7 @@ async function bringUpOne(
     const failure = failureOf(service, error.reason, "");
     return { plan, failure: { ...failure, message: error.message } };
   }
-  return awaited(plan, joined, claimant, noWait);
-}
-
-async function awaited(
-  plan: ServicePlan,
-  joined: Joined,
-  claimant: Claimant,
-  noWait: boolean,
-): Promise<BroughtUp> {
+  if (joined === undefined) return undefined;
   if (noWait) return { plan, ...joined };
   const outcome = await untilReleased(joined.life.started(), claimant);
   return outcome.ok ? { plan, ...joined } : { plan, ...joined, failure: outcome.failure };

@@ -2,13 +2,14 @@ import { invalidField } from "../errors.ts";
 import type { ServiceSpec } from "../model/service-spec.ts";
 import type { RuntimeConfig } from "../model/workspace.ts";
 import type { Store } from "../store/store.ts";
+import { withDependencies } from "./dependencies.ts";
 import { projectOf } from "./project-of.ts";
+import { nameOf } from "./service-name.ts";
 import { isWorkspace, type ServiceHome } from "./service-place.ts";
-import { DEFAULT_NAME } from "./validate-spec.ts";
 
 /**
  * The services that a home is configured to run (a workspace without a configuration: those of its
- * project workspace), narrowed to the names asked for (none: all).
+ * project workspace), narrowed to the names asked for (none: all) and what they depend on.
  * @throws RuntimeError INVALID_FIELD for a name that the config does not have
  */
 export async function configuredSpecs(
@@ -17,7 +18,6 @@ export async function configuredSpecs(
   names: readonly string[],
 ): Promise<{ specs: readonly ServiceSpec[]; field: string }> {
   const all = (await runtimeConfig(store, home))?.services ?? [];
-  const nameOf = (spec: ServiceSpec) => spec.name || DEFAULT_NAME;
   const known = all.map(nameOf);
   for (const [index, name] of names.entries()) {
     if (known.includes(name)) continue;
@@ -27,7 +27,7 @@ export async function configuredSpecs(
     );
   }
   return {
-    specs: names.length === 0 ? all : all.filter((spec) => names.includes(nameOf(spec))),
+    specs: names.length === 0 ? all : withDependencies(all, names),
     field: "runtime_config.services",
   };
 }

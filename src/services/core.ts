@@ -8,6 +8,7 @@ import type { Store } from "../store/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import type { AllowedRoots } from "../workspaces/allowed-roots.ts";
 import type { AnsweredOnce } from "./answered-once.ts";
+import type { DependencyWaits } from "./await-dependencies.ts";
 import type { Intents } from "./intents.ts";
 import type { Launcher } from "./launcher.ts";
 import type { ProbeHosts } from "./readiness/probe-hosts.ts";
@@ -25,6 +26,7 @@ export interface ServicesCore {
   readonly runs: RunCalls;
   readonly answeredOnce: AnsweredOnce;
   readonly intents: Intents;
+  readonly dependencies: DependencyWaits;
   readonly operations: Operations;
   readonly allowedRoots: AllowedRoots;
   readonly probeHosts: ProbeHosts;

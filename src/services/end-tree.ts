@@ -7,12 +7,14 @@ export async function endTree(
   instance: Instance | undefined,
   service: Service,
   graceMs: number,
+  /** Known to be listened on by somebody else. */
+  takenPorts: readonly number[],
 ): Promise<StopOutcome> {
   if (instance === undefined) return NOTHING_TO_STOP;
   const outcome = await instance.stop({
     signal: service.spec.stop?.signal || "SIGTERM",
     graceMs,
-    ports: Object.values(service.ports),
+    ports: Object.values(service.ports).filter((port) => !takenPorts.includes(port)),
   });
   // Its exit first, so that the last row of an instance has both.
   if (outcome.proven) await instance.exited;

@@ -3,7 +3,7 @@ import type { RunCall } from "../leases/run-calls.ts";
 import type { ServiceSpec } from "../model/service-spec.ts";
 import type { Workspace } from "../model/workspace.ts";
 import { workspaceVariables } from "../workspaces/command-env.ts";
-import { type BroughtUp, bringUp, joinOnly } from "./bring-up.ts";
+import { type BroughtUp, bringUp } from "./bring-up.ts";
 import { checkEnsure } from "./check-ensure.ts";
 import { configuredSpecs } from "./configured-specs.ts";
 import type { ServicesCore } from "./core.ts";
@@ -61,12 +61,7 @@ async function bringUpWanted(
     const desired = await desiredOfConfigured(core.store, workspace, plan.name);
     if (desired === "MANUAL") manual.add(plan);
   }
-  const started = plans.filter((plan) => !manual.has(plan));
-  const outcomes = await Promise.all([
-    bringUp(core, started, claimant, request),
-    joinOnly(core, [...manual], claimant, request),
-  ]);
-  return outcomes.flat().sort((a, b) => plans.indexOf(a.plan) - plans.indexOf(b.plan));
+  return bringUp(core, plans, claimant, { noWait: request.noWait, joinOnly: manual });
 }
 
 async function answer(

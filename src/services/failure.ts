@@ -13,17 +13,35 @@ export function exitedEarly(
   diagnosis: Diagnosis,
 ): ServiceFailure {
   const how =
-    exit.signal !== undefined
-      ? `was ended by ${exit.signal}`
-      : exit.code === undefined
-        ? "ended (its exit status is lost)"
-        : `exited with code ${exit.code}`;
+    exit.reason === "OOM_KILLED"
+      ? "was killed for its memory (SIGKILL)"
+      : exit.signal !== undefined
+        ? `was ended by ${exit.signal}`
+        : exit.code === undefined
+          ? "ended (its exit status is lost)"
+          : `exited with code ${exit.code}`;
   return failureOf(
     service,
     "SERVICE_EXITED_EARLY",
     `${how} before it was ready${lastWords(diagnosis.outputTail)}`,
     { exit, diagnosis },
   );
+}
+
+/** It ended early because somebody else has its port. */
+export function portTaken(early: ServiceFailure, error: RuntimeError): ServiceFailure {
+  const { pid } = error.metadata;
+  return {
+    ...early,
+    reason: error.reason,
+    message: error.message,
+    metadata: error.metadata,
+    diagnosis: {
+      ...early.diagnosis,
+      reason: "PORT_IN_USE",
+      ...(pid === undefined ? {} : { portOwnerPid: Number(pid) }),
+    },
+  };
 }
 
 export function notReady(service: Service, diagnosis: Diagnosis, afterMs: number): ServiceFailure {
@@ -54,21 +72,26 @@ export function failureOf(
 /** A start that threw, as the failure that its callers are told. */
 export function failureOfError(service: Service, error: unknown): ServiceFailure {
   if (isRuntimeError(error)) {
-    return { ...failureOf(service, error.reason, ""), message: error.message };
+    const { message, metadata } = error;
+    return { ...failureOf(service, error.reason, ""), message, metadata };
   }
   return failureOf(service, "SPAWN_FAILED", `could not be started: ${(error as Error).message}`);
 }
 
 /** One error for all services of a call that failed; the first one's reason stands for it. */
 export function failedServices(failures: readonly ServiceFailure[]): RuntimeError {
-  const [first] = failures;
+  // A dependent fails because another one did: that one's reason is what there is to know.
+  const first = failures.find(({ reason }) => reason !== "DEPENDENCY_FAILED") ?? failures[0];
   if (first === undefined) throw new Error("no failure to tell");
   const others = failures.length > 1 ? ` (and ${failures.length - 1} more)` : "";
   return new RuntimeError(first.reason, `${first.message}${others}`, {
     failures,
     metadata: {
-      service_id: first.serviceId,
-      service_name: first.serviceName,
+      // Of PORT_IN_USE these two name who has the port.
+      ...(first.reason === "PORT_IN_USE"
+        ? {}
+        : { service_id: first.serviceId, service_name: first.serviceName }),
+      ...first.metadata,
       exit_code: first.exit?.code,
       signal: first.exit?.signal,
     },

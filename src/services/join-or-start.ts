@@ -3,6 +3,7 @@ import { RuntimeError } from "../errors.ts";
 import type { Service } from "../model/service.ts";
 import type { ServiceSpec } from "../model/service-spec.ts";
 import type { StoreQueries } from "../store/store.ts";
+import type { Joining } from "./await-dependencies.ts";
 import type { ServicesCore } from "./core.ts";
 import { mayJoin } from "./identity.ts";
 import type { ServiceLife } from "./life.ts";
@@ -28,18 +29,20 @@ export interface Joined {
 
 /**
  * One live process of an identity, whoever asks: joins it, or starts it, or waits for its end and
- * starts the next. Resolves once the claimant's lease stands; readiness is the life's own.
+ * starts the next. Resolves once the claimant's lease stands; readiness is the life's own. `joining`: what it may
+ * depend on.
  */
 export async function joinOrStart(
   core: ServicesCore,
   plan: ServicePlan,
   claimant: Claimant,
+  joining: Joining,
 ): Promise<Joined> {
   for (;;) {
     claimant.released?.throwIfAborted();
     const life = findLive(core, plan, claimant);
     if (life === undefined) {
-      return { life: await start(core, plan, claimant), reused: false };
+      return { life: await start(core, plan, claimant, joining), reused: false };
     }
     if (life.isEnding()) {
       await ended(life);
@@ -130,10 +133,11 @@ async function start(
   core: ServicesCore,
   plan: ServicePlan,
   claimant: Claimant,
+  joining: Joining,
 ): Promise<ServiceLife> {
   const row = newRow(core, plan, claimant);
   const life = core.launcher.create(row);
-  await core.launcher.launch(life, plan, () =>
+  const insert = () =>
     claim(core, claimant, () =>
       core.store.transaction(async (tx) => {
         const { record, inserted } = await tx.services.insert(row);
@@ -146,7 +150,9 @@ async function start(
         if (claimant.runId !== "") await lease(tx, record, claimant);
         return record;
       }),
-    ),
+    );
+  await core.launcher.launch(life, plan, insert, (signal) =>
+    core.dependencies.wait(plan, life, joining, signal),
   );
   return life;
 }

@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Service } from "../model/service.ts";
-import type { ServiceCommand } from "../model/service-spec.ts";
+import type { ResourceLimits, ServiceCommand } from "../model/service-spec.ts";
 import type { ProbeTarget } from "./readiness/probe-target.ts";
 
 /** All that an instance is started with: rendered once, the same for each restart. */
@@ -11,9 +11,22 @@ export interface Launch {
   /** Complete: it holds secrets. */
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: "OPEN" | "NULL";
+  /** The adapter's variables among `env`: to say which of them differ from another caller's. */
+  readonly adapterEnv: Readonly<Record<string, string>>;
+  readonly limits?: ResourceLimits;
   readonly target: ProbeTarget;
   /** Absent: only that the process lives. */
   readonly liveness?: ProbeTarget;
+}
+
+/** Makes what an instance is started with: waits for what must be there first, and gives it its ports. */
+export type Prepare = (options: PrepareOptions) => Promise<Launch>;
+
+export interface PrepareOptions {
+  /** Ports on which somebody else listens by now. */
+  readonly avoid: readonly number[];
+  /** Aborts when the start is not wanted any more. */
+  readonly signal: AbortSignal;
 }
 
 const FILE = "launch.json";
@@ -44,6 +57,7 @@ export async function readLaunch(serviceDirectory: string): Promise<Launch | und
     const kept = JSON.parse(await readFile(join(serviceDirectory, FILE), "utf8")) as Launch;
     return {
       ...kept,
+      adapterEnv: kept.adapterEnv ?? {},
       target: revive(kept.target),
       ...(kept.liveness === undefined ? {} : { liveness: revive(kept.liveness) }),
     };

@@ -11,7 +11,13 @@ import type { Service } from "../model/service.ts";
 import type { Store } from "../store/store.ts";
 import type { Instance } from "../supervisor/instance.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
-import { forgetLaunch, keepLaunch, type Launch, readLaunch } from "./launch.ts";
+import {
+  forgetLaunch,
+  keepLaunch,
+  type Launch,
+  type PrepareOptions,
+  readLaunch,
+} from "./launch.ts";
 import { createLife, type ServiceLife } from "./life.ts";
 import { createLifeLog, type LifeLog } from "./life-log.ts";
 import { repairWorkspaceLinks } from "./link-repair/repair-links.ts";
@@ -22,13 +28,19 @@ import { probeTarget } from "./readiness/probe-target.ts";
 import { createProbeTools } from "./readiness/probe-tools.ts";
 import type { Registry } from "./registry.ts";
 import type { ServiceRecorder } from "./service-recorder.ts";
+import { findTakenPort } from "./taken-port.ts";
 
 /** Makes lives: of new services from their plans, of living ones from their rows. */
 export interface Launcher {
   /** Registered before it returns, so that no second one of its identity can be made. */
   create(row: Service): ServiceLife;
-  /** Starts the process of a life whose row `insert` writes. */
-  launch(life: ServiceLife, plan: ServicePlan, insert: () => Promise<Service>): Promise<void>;
+  /** Starts the process of a life whose row `insert` writes, once what it depends on is there. */
+  launch(
+    life: ServiceLife,
+    plan: ServicePlan,
+    insert: () => Promise<Service>,
+    awaitDependencies: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void>;
   /** Goes on with what an earlier server left of this row. */
   adopt(row: Service): Promise<Adopted>;
   /** Goes on with the logs of those adopted, one after the other: nobody waits for that. */
@@ -79,6 +91,8 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
         waiting,
         start,
         probeTools: createProbeTools({ clock, hosts: probeHosts, shell, openLog: lifeLog.open }),
+        findTakenPort,
+        portInUse: (row, { adapterEnv }, { port }) => ports.inUse({ ...row, adapterEnv }, port),
         onOver,
       },
       row,
@@ -88,20 +102,36 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
     return life;
   }
 
-  function launch(life: ServiceLife, plan: ServicePlan, insert: () => Promise<Service>) {
-    return life.launch(insert, () => prepare(life, plan));
+  function launch(
+    life: ServiceLife,
+    plan: ServicePlan,
+    insert: () => Promise<Service>,
+    awaitDependencies: (signal: AbortSignal) => Promise<void>,
+  ) {
+    let mayStart = false;
+    return life.launch(insert, async (options) => {
+      if (!mayStart) await awaitDependencies(options.signal);
+      mayStart = true;
+      return prepare(life, plan, options);
+    });
   }
 
   /** Everything that can be refused before there is a process. */
-  async function prepare(life: ServiceLife, plan: ServicePlan): Promise<Launch> {
+  async function prepare(
+    life: ServiceLife,
+    plan: ServicePlan,
+    { avoid }: PrepareOptions,
+  ): Promise<Launch> {
     const { serviceId } = life;
-    const numbers = await ports.assign(plan, serviceId);
+    const numbers = await ports.assign(plan, serviceId, avoid);
     const { spec } = plan;
     const launch: Launch = {
       command: plan.command,
       cwd: plan.cwd,
       env: { ...(await deps.baseEnvironment()), ...serviceVariables(plan, numbers) },
       stdin: spec.stdin ?? "OPEN",
+      adapterEnv: plan.adapterEnv,
+      ...(spec.limits === undefined ? {} : { limits: spec.limits }),
       target: probeTarget(plan, numbers, "readiness", probeHosts),
       ...(spec.liveness === undefined
         ? {}
@@ -120,7 +150,7 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
   }
 
   async function start(row: Service, launch: Launch): Promise<Instance> {
-    const { command, cwd, env, stdin } = launch;
+    const { command, cwd, env, stdin, limits } = launch;
     await lifeLogs.get(row.serviceId)?.record(row);
     if (row.spec.repairWorkspaceLinks) {
       await repairWorkspaceLinks(cwd, join(serviceDirectory(row.serviceId), "stderr.log"));
@@ -133,6 +163,7 @@ export function createLauncher(deps: LauncherDependencies): Launcher {
       command: command.kind === "command" ? { ...command, shell } : command,
       env,
       stdin,
+      ...(limits === undefined ? {} : { limits }),
     });
   }
 

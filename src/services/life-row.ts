@@ -12,6 +12,8 @@ export function lifeOf(row: Service): Life {
     message: row.stateMessage,
     wasReady: row.readyTime !== undefined,
     restarts: row.state === "BACKOFF" ? 1 : 0,
+    moves: 0,
+    moving: false,
     finishing: false,
     ...(row.stateReason === undefined ? {} : { reason: row.stateReason }),
     ...(row.exit === undefined ? {} : { exit: row.exit }),
@@ -48,6 +50,7 @@ export function survivorsText(outcome: StopOutcome): string {
 }
 
 function reasonOf(ended: Exit, early: boolean): NonNullable<ServiceExit["reason"]> {
+  if (ended.oomKilled) return "OOM_KILLED";
   if (ended.lost) return "EXIT_STATUS_LOST";
   if (early) return "EXITED_EARLY";
   return ended.signal === undefined ? "EXITED" : "SIGNALLED";

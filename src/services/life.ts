@@ -6,7 +6,7 @@ import { endTree, NOTHING_TO_STOP, receiptOf } from "./end-tree.ts";
 import { failureOf, failureOfError, type StartOutcome } from "./failure.ts";
 import { createHealthCheck } from "./health-check.ts";
 import { type Identity, identityOf } from "./identity.ts";
-import type { Launch } from "./launch.ts";
+import type { Launch, Prepare } from "./launch.ts";
 import { lifeOf, rowOf, survivorsText } from "./life-row.ts";
 import { watchLiveness } from "./liveness.ts";
 import { ask } from "./readiness/ask.ts";
@@ -45,8 +45,10 @@ export interface ServiceLife {
    * for its restart is started at once.
    */
   started(): Promise<StartOutcome>;
+  /** Has a process, or why not; the same for one that has been ready before. */
+  spawned(): Promise<StartOutcome>;
   /** Writes its row, then starts its process. Once. Resolves and rejects as `inserted`. */
-  launch(insert: () => Promise<Service>, prepare: () => Promise<Launch>): Promise<void>;
+  launch(insert: () => Promise<Service>, prepare: Prepare): Promise<void>;
   /** Goes on with what an earlier server left. Once, instead of `launch`. */
   resume(instance: Instance | undefined, launch: Launch | undefined): void;
   /** Starts the process that an earlier server had only meant to start. Once, instead of `launch`. */
@@ -88,6 +90,7 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
   let life = lifeOf(stored);
   let queue: Promise<unknown> = Promise.resolve();
   let launch: Launch | undefined;
+  let prepareAnew: Prepare | undefined;
   let ending: Promise<StopReceipt> | undefined;
   let graceMs = spec.stop?.graceMs ?? DEFAULT_GRACE_MS;
   let cancelBackoff: (() => void) | undefined;
@@ -104,6 +107,7 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
       launch = made;
     },
     tell,
+    comesBack: () => comesBack(life, rules()),
     onReady() {
       health.note({ ok: true });
       beginLiveness();
@@ -128,6 +132,11 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
       }
       return attempt.outcome;
     },
+    async spawned() {
+      if (life.state !== "STARTING") return self.started();
+      const current = attempt;
+      return (await current.instance()) === undefined ? current.outcome : { ok: true };
+    },
     async launch(insert, prepare) {
       try {
         row = await insert();
@@ -138,7 +147,8 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
         perform("settle");
         throw error;
       }
-      attempt.spawn(prepare);
+      prepareAnew = prepare;
+      attempt.spawn((signal) => prepare({ avoid: [], signal }));
       inserted.resolve();
     },
     resume(instance, known) {
@@ -216,9 +226,10 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
   function perform(effect: Effect): void {
     switch (effect) {
       case "spawn":
-        cancelBackoff?.();
-        attempt = createStartAttempt(context);
-        attempt.spawn(async () => launch as Launch);
+        spawnNext();
+        break;
+      case "spawn-elsewhere":
+        spawnNext(attempt.takenPorts());
         break;
       case "probe":
         attempt.probe();
@@ -250,6 +261,23 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
     if (asked === undefined || asked.isAlive()) return;
     await within(DEATH_TOLD_MS, asked.exited);
     await queue;
+  }
+
+  /**
+   * Who waits for the former instance is told what becomes of this one. It starts with the same, unless there are
+   * ports to avoid.
+   */
+  function spawnNext(avoid?: readonly number[]): void {
+    cancelBackoff?.();
+    const former = attempt;
+    attempt = createStartAttempt(context);
+    former.handOver(attempt.outcome);
+    attempt.spawn(async (signal) => {
+      const same = avoid === undefined ? launch : undefined;
+      const known = same ?? (await prepareAnew?.({ avoid: avoid ?? [], signal }));
+      if (known === undefined) throw new Error("what it was started with is lost");
+      return known;
+    });
   }
 
   function beginLiveness(): void {
@@ -300,10 +328,12 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
   }
 
   async function endInstance(): Promise<StopReceipt> {
-    const outcome = await endTree(await attempt.instance(), row, graceMs);
+    const outcome = await endTree(await attempt.instance(), row, graceMs, attempt.takenPorts());
     const { exit } = row;
     const message = outcome.proven ? life.message : survivorsText(outcome);
     const diagnosis = await attempt.diagnosis();
+    // Whoever waited for what comes after this end waits no longer.
+    if (!outcome.proven) attempt.fail();
     await tell(
       { type: "ended", proven: outcome.proven, message },
       {
@@ -316,7 +346,7 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
 
   /** Without what it was started with it cannot be started again. */
   function rules() {
-    return restartRules(launch && spec.restart);
+    return restartRules(launch && spec.restart, { movable: prepareAnew !== undefined });
   }
 }
 

@@ -5,8 +5,9 @@ import type { ServiceCommand, ServiceSpec, StopPolicy } from "../model/service-s
 import type { AgentRef, IssueRef } from "../model/workspace.ts";
 import { renderTemplate, type TemplateVariables, templateNames } from "../templates/render.ts";
 import { type Identity, type IdentityScope, identify, scopeOf } from "./identity.ts";
+import { nameOf } from "./service-name.ts";
 import type { ServicePlace } from "./service-place.ts";
-import { DEFAULT_NAME, defaultEnvKey, portsOf } from "./validate-spec.ts";
+import { defaultEnvKey, portsOf } from "./validate-spec.ts";
 
 /** A spec met with its place and caller: all that is needed to know it again and to start it. */
 export interface ServicePlan {
@@ -59,7 +60,7 @@ export interface PlanContext {
  */
 export function planService(spec: ServiceSpec, context: PlanContext, field: string): ServicePlan {
   const { workspace } = context;
-  const name = spec.name || DEFAULT_NAME;
+  const name = nameOf(spec);
   const command = spec.process;
   if (command === undefined) {
     throw invalidField(`${field}.command`, "a command or argv is required: say what to run");

@@ -1,82 +1,93 @@
-import { randomInt } from "node:crypto";
-import { createServer } from "node:net";
 import { RuntimeError } from "../errors.ts";
 import type { Store } from "../store/store.ts";
+import { candidates, type PortRange, quietRange } from "./free-numbers.ts";
 import type { PlannedPort, PortNumbers, ServicePlan } from "./plan.ts";
+import { type PortAsker, type PortInUseDependencies, portInUse } from "./port-in-use.ts";
 
 /** Gives numbers to services' ports, so that no two live services are told the same one. */
 export interface Ports {
   /**
    * An automatic port is the identity's own as long as it is free, else a new one, reserved in the
-   * store. A fixed one must be free.
-   * @throws RuntimeError PORT_IN_USE with port, pid and service_id; PORT_RANGE_EXHAUSTED
+   * store. A fixed one must be free. Asked again for one service, it moves the ports in `avoid`.
+   * @throws RuntimeError PORT_IN_USE (see port-in-use.ts); PORT_RANGE_EXHAUSTED
    */
-  assign(plan: ServicePlan, serviceId: string): Promise<PortNumbers>;
+  assign(plan: ServicePlan, serviceId: string, avoid?: readonly number[]): Promise<PortNumbers>;
+  /** Why the asker cannot have this port: who listens on it, or was given it. */
+  inUse(asker: PortAsker, port: number): Promise<RuntimeError>;
   /** The service is adopted with these. */
   take(serviceId: string, ports: PortNumbers): void;
   /** The service is over. Its reservation in the store stays, for the next of its identity. */
   giveBack(serviceId: string): void;
 }
 
-export interface PortsDependencies {
+export interface PortsDependencies extends PortInUseDependencies {
   readonly store: Store;
-  readonly range: { readonly first: number; readonly last: number } | undefined;
-  /** Can it be listened on, at any address? */
+  /** Absent: see `quietRange`. */
+  readonly range: PortRange | undefined;
+  /** Does nobody listen on it, at any address? */
   readonly isFree: (port: number) => Promise<boolean>;
   readonly listenerPids: (port: number) => Promise<readonly number[]>;
+  /** The service of this installation that the process says it belongs to. */
+  readonly serviceOf: (pid: number) => string | undefined;
 }
-
-const TRIES = 100;
 
 export function createPorts(deps: PortsDependencies): Ports {
   const { store } = deps;
+  const range = deps.range ?? quietRange();
   const holders = new Map<number, string>();
 
   return {
-    async assign(plan, serviceId) {
+    async assign(plan, serviceId, avoid = []) {
       const numbers: Record<string, number> = {};
       try {
         for (const port of plan.ports) {
           numbers[port.name] =
             port.fixed === undefined
-              ? await assignAutomatic(plan, port, serviceId)
+              ? await assignAutomatic(plan, port, serviceId, avoid)
               : await assignFixed(plan, port.fixed, serviceId);
         }
+        keepOnly(serviceId, Object.values(numbers));
         return numbers;
       } catch (error) {
-        giveBack(serviceId);
+        keepOnly(serviceId, []);
         throw error;
       }
     },
+    inUse,
     take(serviceId, ports) {
       for (const port of Object.values(ports)) holders.set(port, serviceId);
     },
-    giveBack,
+    giveBack: (serviceId) => keepOnly(serviceId, []),
   };
 
-  function giveBack(serviceId: string): void {
-    for (const [port, holder] of holders) if (holder === serviceId) holders.delete(port);
+  function keepOnly(serviceId: string, ports: readonly number[]): void {
+    for (const [port, holder] of holders) {
+      if (holder === serviceId && !ports.includes(port)) holders.delete(port);
+    }
   }
 
   /** Taken before the first await: two starts at once never get one number. */
   function hold(port: number, serviceId: string): boolean {
-    if (holders.has(port)) return false;
+    const holder = holders.get(port);
+    if (holder !== undefined) return false;
     holders.set(port, serviceId);
     return true;
   }
 
   async function assignFixed(plan: ServicePlan, port: number, serviceId: string): Promise<number> {
-    const holder = holders.get(port);
-    if (!hold(port, serviceId)) throw await portInUse(plan, port, holder);
+    // It moves its other ports, and keeps this one meanwhile.
+    if (holders.get(port) === serviceId) return port;
+    if (!hold(port, serviceId)) throw await inUse(askerOf(plan, serviceId), port);
     if (await deps.isFree(port)) return port;
     holders.delete(port);
-    throw await portInUse(plan, port, undefined);
+    throw await inUse(askerOf(plan, serviceId), port);
   }
 
   async function assignAutomatic(
     plan: ServicePlan,
     port: PlannedPort,
     serviceId: string,
+    avoid: readonly number[],
   ): Promise<number> {
     const owner = {
       companyId: plan.workspace.companyId,
@@ -85,66 +96,71 @@ export function createPorts(deps: PortsDependencies): Ports {
       portName: port.name,
     };
     const former = await store.ports.find(owner);
-    if (former !== undefined && hold(former.port, serviceId)) {
-      if (await deps.isFree(former.port)) return former.port;
-      holders.delete(former.port);
+    if (former !== undefined && !avoid.includes(former.port)) {
+      if (holders.get(former.port) === serviceId) return former.port;
+      if (await isTaken(former.port)) return former.port;
     }
-    for (let tries = 0; tries < TRIES; tries += 1) {
-      const candidate = await freeCandidate(deps);
-      if (!hold(candidate, serviceId)) continue;
-      const isOurs =
-        (await deps.isFree(candidate)) &&
-        (await store.ports.reserve(candidate, owner, serviceId)).inserted;
-      if (isOurs) return candidate;
-      holders.delete(candidate);
+    for await (const candidate of candidates(range)) {
+      if (!avoid.includes(candidate) && (await isTaken(candidate))) return candidate;
     }
+    for (const idle of await reservedForTheDead()) {
+      if (!avoid.includes(idle) && (await isTaken(idle, "from its owner"))) return idle;
+    }
+    const where = range === undefined ? "" : ` in ${range.first}-${range.last}`;
     throw new RuntimeError(
       "PORT_RANGE_EXHAUSTED",
-      `no free port found for ${plan.name} in ${TRIES} tries: widen --port-range or stop services`,
-      { metadata: { service_name: plan.name } },
+      `${plan.name} found no free port${where}: stop services that run, or give another --port-range`,
+      { metadata: { service_id: serviceId, service_name: plan.name } },
     );
+
+    /** Takes it if it is nobody's: not of a live service, not of a listener, not reserved for another identity. */
+    async function isTaken(candidate: number, from?: "from its owner"): Promise<boolean> {
+      if (candidate < FIRST_UNPRIVILEGED || !hold(candidate, serviceId)) return false;
+      try {
+        if (await deps.isFree(candidate)) {
+          if (from !== undefined) await store.ports.release(candidate);
+          if ((await store.ports.reserve(candidate, owner, serviceId)).inserted) return true;
+        }
+      } catch (error) {
+        holders.delete(candidate);
+        throw error;
+      }
+      holders.delete(candidate);
+      return false;
+    }
   }
 
-  async function portInUse(
-    plan: ServicePlan,
-    port: number,
-    holder: string | undefined,
-  ): Promise<RuntimeError> {
+  /** Numbers kept for identities of which nothing lives, the longest unused first: the last resort of a full range. */
+  async function reservedForTheDead(): Promise<number[]> {
+    if (range === undefined) return [];
+    const reserved = await store.ports.list();
+    return reserved
+      .filter(({ port }) => port >= range.first && port <= range.last && !holders.has(port))
+      .sort((a, b) => a.createTime - b.createTime)
+      .map(({ port }) => port);
+  }
+
+  async function inUse(asker: PortAsker, port: number): Promise<RuntimeError> {
+    const holder = holders.get(port);
     const [pid] = await deps.listenerPids(port);
-    const service = holder === undefined ? undefined : await store.services.get(holder);
-    const known = service?.companyId === plan.workspace.companyId ? service : undefined;
-    const who =
-      known !== undefined
-        ? `service ${known.serviceName} (${known.serviceId})`
-        : pid !== undefined
-          ? `pid ${pid}`
-          : "another process";
-    return new RuntimeError(
-      "PORT_IN_USE",
-      `${plan.name} needs port ${port}, which ${who} uses: stop that, or ask for an automatic port`,
-      {
-        metadata: {
-          port,
-          pid,
-          service_name: plan.name,
-          service_id: known?.serviceId,
-        },
-      },
-    );
+    const told = pid === undefined ? undefined : deps.serviceOf(pid);
+    const serviceId = told ?? (holder === asker.serviceId ? undefined : holder);
+    return portInUse(deps, asker, port, {
+      pid,
+      serviceId: serviceId === asker.serviceId ? undefined : serviceId,
+    });
   }
 }
 
-async function freeCandidate(deps: PortsDependencies): Promise<number> {
-  if (deps.range !== undefined) return randomInt(deps.range.first, deps.range.last + 1);
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ port: 0, host: "127.0.0.1", exclusive: true }, () => {
-      const address = server.address();
-      server.close(() => {
-        if (typeof address === "object" && address !== null) resolve(address.port);
-        else reject(new Error("the system gave no port"));
-      });
-    });
-  });
+/** Below, a listener needs rights that services rarely have. */
+const FIRST_UNPRIVILEGED = 1024;
+
+function askerOf(plan: ServicePlan, serviceId: string): PortAsker {
+  return {
+    serviceId,
+    serviceName: plan.name,
+    companyId: plan.workspace.companyId,
+    reuseKey: plan.identity.reuseKey,
+    adapterEnv: plan.adapterEnv,
+  };
 }

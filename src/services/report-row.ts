@@ -4,9 +4,9 @@ import type { ScopeType } from "../model/service-spec.ts";
 import type { Workspace } from "../model/workspace.ts";
 import type { NewService } from "../store/services.ts";
 import { canonicalJson } from "./canonical-json.ts";
+import { DEFAULT_NAME } from "./service-name.ts";
 import type { ReportRequest, ServiceReport } from "./services.ts";
 import { isOver } from "./state.ts";
-import { DEFAULT_NAME } from "./validate-spec.ts";
 
 /** Whose report it is, and what holds for all services of the call. */
 export interface ReportContext {

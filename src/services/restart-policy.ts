@@ -2,12 +2,21 @@ import type { RestartPolicy } from "../model/service-spec.ts";
 import type { RestartRules } from "./state.ts";
 
 const MAX_RESTARTS = 5;
+const MAX_MOVES = 3;
 const INITIAL_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 60_000;
 const RESET_AFTER_MS = 60_000;
 
-export function restartRules(policy: RestartPolicy | undefined): RestartRules {
-  return { mode: policy?.mode ?? "NEVER", maxRestarts: policy?.maxRestarts ?? MAX_RESTARTS };
+/** `movable`: what it is started with can be rendered anew, for other ports. */
+export function restartRules(
+  policy: RestartPolicy | undefined,
+  { movable = false }: { readonly movable?: boolean } = {},
+): RestartRules {
+  return {
+    mode: policy?.mode ?? "NEVER",
+    maxRestarts: policy?.maxRestarts ?? MAX_RESTARTS,
+    maxMoves: movable ? MAX_MOVES : 0,
+  };
 }
 
 /** The pause before the restart of this number in a row: doubled each time, up to the longest. */

@@ -1,13 +1,20 @@
 import type { Clock } from "../clock.ts";
 import { maskSecrets } from "../environment/secrets.ts";
-import type { ServiceFailure } from "../errors.ts";
+import type { RuntimeError, ServiceFailure } from "../errors.ts";
 import type { Failpoints } from "../failpoints.ts";
 import type { Log } from "../logs/log.ts";
 import type { Diagnosis, Service, ServiceExit } from "../model/service.ts";
 import type { ServicePatch } from "../store/services.ts";
 import type { Instance } from "../supervisor/instance.ts";
 import { diagnose } from "./diagnosis.ts";
-import { exitedEarly, failureOf, failureOfError, notReady, type StartOutcome } from "./failure.ts";
+import {
+  exitedEarly,
+  failureOf,
+  failureOfError,
+  notReady,
+  portTaken,
+  type StartOutcome,
+} from "./failure.ts";
 import type { Launch } from "./launch.ts";
 import { exitOf } from "./life-row.ts";
 import type { FailedAttempt } from "./readiness/attempt.ts";
@@ -16,6 +23,7 @@ import { loopbackPort } from "./readiness/probe-target.ts";
 import type { MakeProbeTools } from "./readiness/probe-tools.ts";
 import { resetAfterMs } from "./restart-policy.ts";
 import type { LifeEvent } from "./state.ts";
+import type { TakenPort } from "./taken-port.ts";
 import { within } from "./within.ts";
 
 /** One instance of a service, from the wish for its process to that process's end. */
@@ -30,8 +38,10 @@ export interface StartAttempt {
   failure(): ServiceFailure | undefined;
   /** What was found of why it did not come up; waits for the last words of an early exit. */
   diagnosis(): Promise<Diagnosis | undefined>;
-  /** Starts its process with what `prepare` makes. Once. */
-  spawn(prepare: () => Promise<Launch>): void;
+  /** Its ports on which somebody else was found listening when it failed. */
+  takenPorts(): readonly number[];
+  /** Starts its process with what `prepare` makes, unless the signal aborts before. Once. */
+  spawn(prepare: (signal: AbortSignal) => Promise<Launch>): void;
   /** Goes on with the process of an earlier server, or with none. Once, instead of `spawn`. */
   resume(instance: Instance | undefined): void;
   /** Asks until it is ready, or never will be. */
@@ -41,6 +51,8 @@ export interface StartAttempt {
   wasReady(): void;
   /** It will not come up: tells why, after its last words. */
   fail(reason?: ServiceFailure): void;
+  /** Another attempt takes its place: who waits is told what becomes of that one. */
+  handOver(next: Promise<StartOutcome>): void;
 }
 
 /** What an attempt knows of its service, and whom it tells. */
@@ -52,6 +64,8 @@ export interface AttemptContext extends AttemptDependencies {
   tell(event: LifeEvent, facts?: ServicePatch): Promise<unknown>;
   /** The row says RUNNING. */
   onReady(): void;
+  /** It is ending only to be started again. */
+  comesBack(): boolean;
   readonly over: Promise<void>;
 }
 
@@ -62,6 +76,10 @@ export interface AttemptDependencies {
   /** Starts the instance that the row names. */
   readonly start: (row: Service, launch: Launch) => Promise<Instance>;
   readonly probeTools: MakeProbeTools;
+  /** Somebody else listens on one of its ports? */
+  readonly findTakenPort: (row: Service, instance: Instance) => Promise<TakenPort | undefined>;
+  /** PORT_IN_USE, with who has it. */
+  readonly portInUse: (row: Service, launch: Launch, taken: TakenPort) => Promise<RuntimeError>;
   readonly waiting: { count: number };
 }
 
@@ -83,6 +101,8 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
   let failure: ServiceFailure | undefined;
   /** Of an early exit: its output is still being read, and belongs into what is told. */
   let lastWords: Promise<void> | undefined;
+  let taken: TakenPort | undefined;
+  let isHandedOver = false;
 
   return {
     outcome: outcome.promise,
@@ -93,6 +113,7 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
       await lastWords;
       return failure?.diagnosis;
     },
+    takenPorts: () => (taken === undefined ? [] : [taken.port]),
     spawn(prepare) {
       instance = spawned(prepare);
     },
@@ -107,13 +128,19 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
       failure ??= reason;
       void Promise.resolve(lastWords).then(tellFailure);
     },
+    handOver(next) {
+      isHandedOver = true;
+      outcome.resolve(next);
+    },
   };
 
-  async function spawned(prepare: () => Promise<Launch>): Promise<Instance | undefined> {
+  async function spawned(
+    prepare: (signal: AbortSignal) => Promise<Launch>,
+  ): Promise<Instance | undefined> {
     let started: Instance | undefined;
     try {
       await failpoints.hit("service.row-written");
-      const launch = await prepare();
+      const launch = await prepare(probing.signal);
       context.keepLaunch(launch);
       await failpoints.hit("service.launch-kept");
       if (row().state !== "STARTING") return undefined;
@@ -122,6 +149,8 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
       watch(started);
       return started;
     } catch (error) {
+      // It was being stopped before it had a process: that is no failure of its own.
+      if (started === undefined && probing.signal.aborted) return undefined;
       const why = failureOfError(row(), error);
       failure = { ...why, message: masked(why.message) };
       const { message } = failure;
@@ -138,21 +167,48 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
       probing.abort();
       const early = row().state === "STARTING";
       const exit = exitOf(ended, early);
-      if (early) lastWords = hearLastWords(started, exit);
+      if (early) await lookForTakenPort(started);
       const ran = ended.exitTime - (row().readyTime ?? ended.exitTime);
       const stable = ran >= resetAfterMs(row().spec.restart);
-      await tell({ type: "exited", exit, stable }, { exit, providerRef: "" });
-      if (!early) return;
+      const portTaken = taken?.automatic === true;
+      const told = tell({ type: "exited", exit, stable, portTaken }, { exit, providerRef: "" });
+      if (early) lastWords = hearLastWords(started, exit, told);
+      await told;
+      if (!early || context.comesBack()) return;
       await lastWords;
       await within(SETTLED_SOON_MS, context.over);
       tellFailure();
     });
   }
 
-  async function hearLastWords(from: Instance, exit: ServiceExit): Promise<void> {
+  async function hearLastWords(
+    from: Instance,
+    exit: ServiceExit,
+    told: Promise<unknown>,
+  ): Promise<void> {
     await within(LAST_WORDS_MS, from.drained);
     const found = { reason: "EXITED_EARLY", error: "" };
     failure = exitedEarly(row(), exit, await evidence(found, from, LAST_LOOK_MS));
+    if (taken === undefined) return;
+    await Promise.allSettled([told]);
+    // Who has the port takes a look at all processes: for an attempt that counts.
+    if (!isHandedOver && !context.comesBack()) failure = await withTakenPort(failure);
+  }
+
+  async function lookForTakenPort(asked: Instance): Promise<void> {
+    // A host that cannot be looked at for a moment has not taken anything.
+    taken = await context.findTakenPort(row(), asked).catch(() => undefined);
+  }
+
+  /** An early exit beside somebody else's listener is told as what it is, whatever the program's own words are. */
+  async function withTakenPort(early: ServiceFailure): Promise<ServiceFailure> {
+    const launch = context.launch();
+    if (taken === undefined || launch === undefined) return early;
+    try {
+      return portTaken(early, await context.portInUse(row(), launch, taken));
+    } catch {
+      return early;
+    }
   }
 
   function evidence(
@@ -200,7 +256,9 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
       const diagnosis = await evidence(result, asked);
       if (probing.signal.aborted) return;
       failure = notReady(row(), diagnosis, clock.monotonic() - begun);
-      await tell({ type: "not-ready", message: failure.message }, { diagnosis });
+      await lookForTakenPort(asked);
+      const portTaken = taken?.automatic === true;
+      await tell({ type: "not-ready", message: failure.message, portTaken }, { diagnosis });
     } catch (error) {
       if (probing.signal.aborted) return;
       failure = failureOfError(row(), error);

@@ -8,7 +8,7 @@ import type { HealthStatus, ServiceExit, ServiceState, StateReason } from "../mo
  *      ▲ │                 │
  *      │ └─exited, not-ready, stop, restart──► STOPPING ──ended──► STOPPED | FAILED
  *      │                                       │    ▲ │
- *      ├──────────── asked to restart ─────────┤    └─┘ ended, not proven
+ *      ├── asked to restart, port was taken ───┤    └─┘ ended, not proven
  *      └─backoff-over── BACKOFF ◄── may restart┘
  *
  * STARTING ──spawn-failed──► FAILED, or BACKOFF when it had been ready before.
@@ -24,6 +24,10 @@ export interface Life {
   readonly wasReady: boolean;
   /** Restarts in a row, since it last ran for long enough. */
   readonly restarts: number;
+  /** Starts in a row that came to nothing because somebody else had an automatic port by then. */
+  readonly moves: number;
+  /** That is why the present instance ends: the next one gets another number. */
+  readonly moving: boolean;
   /** Somebody asked for its end while it was ending already: it is not started again. */
   readonly finishing: boolean;
 }
@@ -33,9 +37,17 @@ export type LifeEvent =
   /** The command never ran. */
   | { readonly type: "spawn-failed"; readonly message: string }
   | { readonly type: "ready" }
-  | { readonly type: "not-ready"; readonly message: string }
-  /** The main process ended; members of its tree may live. Stable: it had run for long enough. */
-  | { readonly type: "exited"; readonly exit: ServiceExit; readonly stable: boolean }
+  | { readonly type: "not-ready"; readonly message: string; readonly portTaken?: boolean }
+  /**
+   * The main process ended; members of its tree may live. Stable: it had run for long enough. Port taken: before it
+   * was ready, and somebody else listens on a port that was chosen for it.
+   */
+  | {
+      readonly type: "exited";
+      readonly exit: ServiceExit;
+      readonly stable: boolean;
+      readonly portTaken?: boolean;
+    }
   | { readonly type: "stop"; readonly reason: StopReason }
   /** Stop it, then start the next instance. */
   | { readonly type: "restart"; readonly reason: "RESTARTED" | "UNHEALTHY" }
@@ -62,11 +74,15 @@ export type StopReason = Extract<
 export interface RestartRules {
   readonly mode: "NEVER" | "ON_FAILURE" | "ALWAYS";
   readonly maxRestarts: number;
+  /** How often in a row it is started again on other ports, whatever the mode. Absent: never. */
+  readonly maxMoves?: number;
 }
 
 export type Effect =
   /** Start the process of the next instance. */
   | "spawn"
+  /** The same, on another number for the port that was taken. */
+  | "spawn-elsewhere"
   /** Watch for readiness. */
   | "probe"
   /** Stop what lives of the tree, with proof. */
@@ -108,6 +124,8 @@ export const newLife: Life = {
   message: "",
   wasReady: false,
   restarts: 0,
+  moves: 0,
+  moving: false,
   finishing: false,
 };
 
@@ -147,13 +165,25 @@ function whileStarting(life: Life, event: LifeEvent, rules: RestartRules): Trans
       return afterEnd({ ...life, message: event.message }, rules);
     case "ready":
       return {
-        life: { ...withoutReason(life), state: "RUNNING", health: "HEALTHY", wasReady: true },
+        life: {
+          ...withoutReason(life),
+          state: "RUNNING",
+          health: "HEALTHY",
+          wasReady: true,
+          moves: 0,
+        },
         effects: [],
       };
     case "not-ready":
-      return stopping({ ...life, message: event.message }, "NOT_READY");
+      return stopping(
+        { ...life, message: event.message, moving: event.portTaken === true },
+        "NOT_READY",
+      );
     case "exited":
-      return stopping({ ...life, exit: event.exit }, "EXITED_EARLY");
+      return stopping(
+        { ...life, exit: event.exit, moving: event.portTaken === true },
+        event.exit.reason === "OOM_KILLED" ? "OOM_KILLED" : "EXITED_EARLY",
+      );
     case "stop":
       return stopping({ ...life, finishing: true }, event.reason);
     case "restart":
@@ -219,6 +249,9 @@ function whileBackingOff(life: Life, event: LifeEvent): Transition {
 /** Nothing lives: is this the end, or the pause before the next instance? */
 function afterEnd(life: Life, rules: RestartRules): Transition {
   if (life.reason === "RESTARTED" && !life.finishing) return startAgain(life);
+  if (life.moving && !life.finishing && life.moves < (rules.maxMoves ?? 0)) {
+    return startAgain({ ...life, moves: life.moves + 1 }, "spawn-elsewhere");
+  }
   if (!mayRestart(life, rules)) return over(life);
   if (life.restarts >= rules.maxRestarts) return over({ ...life, reason: "CRASH_LOOP" });
   return {
@@ -234,12 +267,12 @@ function mayRestart(life: Life, rules: RestartRules): boolean {
   return !endedWell(life) || (rules.mode === "ALWAYS" && !wasAskedFor(life.reason));
 }
 
-function startAgain(life: Life): Transition {
+function startAgain(life: Life, effect: "spawn" | "spawn-elsewhere" = "spawn"): Transition {
   // Why the last instance ended is no reason for what becomes of the next.
   const { exit: _exit, reason: _reason, ...rest } = life;
   return {
-    life: { ...rest, state: "STARTING", health: "UNKNOWN", message: "" },
-    effects: ["spawn"],
+    life: { ...rest, state: "STARTING", health: "UNKNOWN", message: "", moving: false },
+    effects: [effect],
   };
 }
 
@@ -269,6 +302,7 @@ function withoutReason(life: Life): Life {
 }
 
 function reasonOf(exit: ServiceExit): StateReason {
+  if (exit.reason === "OOM_KILLED") return "OOM_KILLED";
   if (exit.signal !== undefined) return "SIGNALLED";
   return exit.code === undefined ? "EXIT_STATUS_LOST" : "EXITED";
 }

@@ -1,18 +1,20 @@
 import { type FieldViolation, RuntimeError } from "../errors.ts";
 import type { PortSpec, ServiceSpec } from "../model/service-spec.ts";
+import { checkDependencies } from "./dependencies.ts";
+import { nameOf } from "./service-name.ts";
 import { probeMistakes } from "./validate-probe.ts";
 
 /**
  * Refuses specs that could never work, all mistakes of a call at once.
  * @param field the proto path of the list: `services`
- * @throws RuntimeError INVALID_FIELD with a violation each; NOT_IMPLEMENTED for what is not built yet.
+ * @throws RuntimeError INVALID_FIELD with a violation each; DEPENDENCY_CYCLE
  */
 export function validateSpecs(specs: readonly ServiceSpec[], field: string): void {
   const violations: FieldViolation[] = [];
   const seen = new Set<string>();
   for (const [index, spec] of specs.entries()) {
     const path = `${field}[${index}]`;
-    const name = spec.name || DEFAULT_NAME;
+    const name = nameOf(spec);
     if (seen.has(name)) {
       violations.push({
         field: `${path}.name`,
@@ -26,10 +28,8 @@ export function validateSpecs(specs: readonly ServiceSpec[], field: string): voi
     const first = violations[0] as FieldViolation;
     throw new RuntimeError("INVALID_FIELD", `${first.field}: ${first.description}`, { violations });
   }
-  for (const [index, spec] of specs.entries()) refuseUnbuilt(spec, `${field}[${index}]`);
+  checkDependencies(specs, field);
 }
-
-export const DEFAULT_NAME = "service";
 
 export const VARIABLE_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
@@ -85,6 +85,13 @@ function violationsOf(spec: ServiceSpec, path: string): FieldViolation[] {
   if (spec.stop?.signal && !STOP_SIGNALS.includes(spec.stop.signal)) {
     refuse("stop.signal", `must be one of ${STOP_SIGNALS.join(", ")}`);
   }
+  for (const [field, value] of [
+    ["memory_bytes", spec.limits?.memoryBytes ?? 0],
+    ["cpu_millis", spec.limits?.cpuMillis ?? 0],
+    ["pids", spec.limits?.pids ?? 0],
+  ] as const) {
+    if (value < 0) refuse(`limits.${field}`, "must not be negative: leave it out for no limit");
+  }
   for (const { field, description } of probeMistakes(spec)) refuse(field, description);
   return found;
 }
@@ -133,23 +140,4 @@ function isReserved(key: string): boolean {
     ["PATH", "HOME", "SHELL", "NODE_OPTIONS"].includes(key) ||
     ["LD_", "DYLD_", "WORKSPACE_RUNTIME_"].some((prefix) => key.startsWith(prefix))
   );
-}
-
-/** To be silent about these would be to run something else than what was asked. */
-function refuseUnbuilt(spec: ServiceSpec, path: string): void {
-  const asked: [string, boolean][] = [
-    ["depends_on", (spec.dependsOn ?? []).length > 0],
-    ["limits", spec.limits !== undefined],
-  ];
-  for (const [field, isAsked] of asked) {
-    if (isAsked) {
-      throw new RuntimeError(
-        "NOT_IMPLEMENTED",
-        `${path}.${field} is not supported yet: leave it out`,
-        {
-          metadata: { field: `${path}.${field}` },
-        },
-      );
-    }
-  }
 }

@@ -10,3 +10,9 @@ export const SHIM_VARIABLE = "WORKSPACE_RUNTIME_SHIM";
 export function markerOf(installationId: string, instanceId: string): string {
   return `${installationId}.${instanceId}`;
 }
+
+/** The instance that a marker names, if it is one of this installation's. */
+export function instanceOf(marker: string | undefined, installationId: string): string | undefined {
+  const prefix = markerOf(installationId, "");
+  return marker?.startsWith(prefix) ? marker.slice(prefix.length) : undefined;
+}

@@ -127,6 +127,9 @@ export function createWorld(rules: RestartRules): World {
         work = work.filter(({ kind }) => kind !== "probe");
         work.push({ kind: effect, instance });
         break;
+      case "spawn-elsewhere":
+        work.push({ kind: "spawn", instance });
+        break;
       default:
         work.push({ kind: effect, instance });
     }

@@ -21,8 +21,13 @@ const event: fc.Arbitrary<LifeEvent> = fc.oneof(
   fc.constant<LifeEvent>({ type: "spawned" }),
   fc.constant<LifeEvent>({ type: "spawn-failed", message: "no shell" }),
   fc.constant<LifeEvent>({ type: "ready" }),
-  fc.constant<LifeEvent>({ type: "not-ready", message: "503" }),
-  fc.record({ type: fc.constant("exited" as const), exit, stable: fc.boolean() }),
+  fc.boolean().map((portTaken): LifeEvent => ({ type: "not-ready", message: "503", portTaken })),
+  fc.record({
+    type: fc.constant("exited" as const),
+    exit,
+    stable: fc.boolean(),
+    portTaken: fc.boolean(),
+  }),
   fc
     .constantFrom("STOP_REQUESTED" as const, "LEASES_ENDED" as const, "IDLE_TIMEOUT" as const)
     .map((reason): LifeEvent => ({ type: "stop", reason })),
@@ -37,7 +42,12 @@ const event: fc.Arbitrary<LifeEvent> = fc.oneof(
 const rules: fc.Arbitrary<RestartRules> = fc.record({
   mode: fc.constantFrom("NEVER", "ON_FAILURE", "ALWAYS"),
   maxRestarts: fc.integer({ min: 0, max: 3 }),
+  maxMoves: fc.integer({ min: 0, max: 3 }),
 });
+
+function startsOne(effect: Effect): boolean {
+  return effect === "spawn" || effect === "spawn-elsewhere";
+}
 
 /** Runs the events and gives each step with the life before it. */
 function run(events: readonly LifeEvent[], policy?: RestartRules) {
@@ -129,7 +139,7 @@ describe("the life of a service", () => {
     fc.assert(
       fc.property(fc.array(event), rules, (events, policy) => {
         for (const { before, happened, effects } of run(events, policy)) {
-          if (!effects.includes("spawn")) continue;
+          if (!effects.some(startsOne)) continue;
           const proven = happened.type === "ended" && happened.proven;
           expect(proven || before.state === "BACKOFF").toBe(true);
         }
@@ -143,11 +153,67 @@ describe("the life of a service", () => {
         let stopped = false;
         for (const { before, happened, after, effects } of run(events, policy)) {
           if (happened.type === "stop" && !isOver(before.state)) stopped = true;
-          if (stopped) expect(effects).not.toContain("spawn");
+          if (stopped) expect(effects.filter(startsOne)).toEqual([]);
           expect(after.restarts).toBeLessThanOrEqual(policy.maxRestarts);
         }
       }),
     );
+  });
+
+  it("moves to other ports only after a start on one that was taken, and only so often in a row", () => {
+    fc.assert(
+      fc.property(fc.array(event), rules, (events, policy) => {
+        let taken = false;
+        let moved = 0;
+        for (const { before, happened, after, effects } of run(events, policy)) {
+          if (before.state === "STARTING" && "portTaken" in happened) {
+            taken = happened.portTaken === true;
+          }
+          if (effects.includes("spawn-elsewhere")) {
+            expect(taken).toBe(true);
+            moved += 1;
+          }
+          if (after.state === "RUNNING") moved = 0;
+          expect(moved).toBeLessThanOrEqual(policy.maxMoves ?? 0);
+        }
+      }),
+    );
+  });
+
+  it("starts again on another port, whatever its policy, and then tells the last failure", () => {
+    const taken: LifeEvent[] = [
+      { type: "spawned" },
+      {
+        type: "exited",
+        exit: { code: 1, exitTime: 1 },
+        stable: false,
+        portTaken: true,
+      },
+      { type: "ended", proven: true, message: "" },
+    ];
+    const policy: RestartRules = { mode: "NEVER", maxRestarts: 0, maxMoves: 3 };
+    const steps = run([...taken, ...taken, ...taken, ...taken], policy);
+    const moves = steps
+      .flatMap(({ effects }) => effects)
+      .filter((one) => one === "spawn-elsewhere");
+    expect(moves).toHaveLength(3);
+    expect(steps.at(-1)?.after).toMatchObject({ state: "FAILED", reason: "EXITED_EARLY" });
+    expect(run([...taken, { type: "ready" }], policy).at(-1)?.after).toMatchObject({
+      state: "RUNNING",
+      moves: 0,
+    });
+    expect(run(taken).at(-1)?.after).toMatchObject({ state: "FAILED" });
+  });
+
+  it("tells a kill for memory as one, before and after it was ready", () => {
+    const exit = { signal: "SIGKILL", exitTime: 1, reason: "OOM_KILLED" } as const;
+    const killed: LifeEvent[] = [
+      { type: "exited", exit, stable: false },
+      { type: "ended", proven: true, message: "" },
+    ];
+    const over = { state: "FAILED", reason: "OOM_KILLED", health: "UNHEALTHY" };
+    expect(run(killed).at(-1)?.after).toMatchObject(over);
+    expect(run([{ type: "ready" }, ...killed]).at(-1)?.after).toMatchObject(over);
   });
 
   it("backs off after a crash, and ends in CRASH_LOOP", () => {
