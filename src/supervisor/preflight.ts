@@ -36,7 +36,7 @@ function checkDirectory(cwd: string): void {
   let isDirectory: boolean;
   try {
     isDirectory = statSync(cwd).isDirectory();
-    accessSync(cwd, constants.X_OK);
+    if (isDirectory) accessSync(cwd, constants.X_OK);
   } catch (error) {
     throw spawnFailed(`cannot enter the working directory ${cwd}`, error, { path: cwd });
   }

@@ -1,7 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isRuntimeError } from "../../src/errors.ts";
 import type { ServiceSpec } from "../../src/model/service-spec.ts";
 import { validateSpecs } from "../../src/services/validate-spec.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+import { realizePrimary, type TestWorkspace } from "../support/workspace.ts";
 
 const web: ServiceSpec = { name: "web", process: { kind: "command", command: "run" } };
 
@@ -80,5 +82,58 @@ describe("hazard 10: port configurations that could never work", () => {
     expect(violationsOf({ ...web, [field]: probe })).toEqual([`services[0].${field}.tcp.port`]);
     const json = { check: { kind: "http", expectJson: { ok: "true" } } } as const;
     expect(() => violationsOf({ ...web, [field]: json })).toThrow(`${field}.http.expect_json`);
+  });
+});
+
+describe("hazard 10: port configurations as JSON", () => {
+  let server: TestServer;
+  let workspace: TestWorkspace;
+  beforeAll(async () => {
+    server = await startServer();
+    workspace = await realizePrimary(server);
+  });
+  afterAll(async () => {
+    await server.stop();
+    workspace.remove();
+  });
+
+  async function refusal(port: unknown) {
+    const service = "workspace.runtime.v1.WorkspaceRuntime";
+    const answer = await fetch(`${server.address}/${service}/EnsureServices`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${server.token}`,
+        "content-type": "application/json",
+      },
+      body: JSON.stringify({
+        runId: "run",
+        workspaceId: workspace.workspaceId,
+        services: [{ name: "web", command: "exec sleep 600", port }],
+      }),
+    });
+    const { code, message } = (await answer.json()) as { code?: string; message?: string };
+    return { code, message };
+  }
+
+  it.each([
+    ["a text", { value: "http" }, "value"],
+    ["a fraction", { value: 3000.5 }, "value"],
+    ["a number beyond 32 bits", { value: 4294967296 }, "value"],
+    ["a negative number", { value: -1 }, "services[0].port.value"],
+    ["0", { value: 0 }, "services[0].port.value"],
+    ["65536", { value: 65536 }, "services[0].port.value"],
+    ["auto with a value", { auto: {}, value: 3000 }, "oneof"],
+    ["auto as a text", { auto: "yes" }, "PortAuto"],
+    ["a bare number", 3000, "PortSpec"],
+    ["PATH as its variable", { auto: {}, envKey: "PATH" }, "services[0].port.env_key"],
+    ["a variable with =", { auto: {}, envKey: "A=B" }, "services[0].port.env_key"],
+  ])("refuse %s, and name it", async (_, port, words) => {
+    const { code, message } = await refusal(port);
+    expect(code).toBe("invalid_argument");
+    expect(message).toContain(words);
+  });
+
+  it("leave nothing behind", async () => {
+    expect((await server.client.listServices({})).services).toEqual([]);
   });
 });
