@@ -88,7 +88,7 @@ export const settings: readonly Setting[] = [
   {
     flag: "port-range",
     argument: "FIRST-LAST",
-    description: "where automatic ports are taken from (any free one)",
+    description: "where automatic ports are taken from (20000-32767 on most hosts)",
   },
   { flag: "git-timeout", argument: "SPAN", description: "bound of one git command (10m)" },
   {

@@ -23,10 +23,14 @@ export function homeOf(ownCgroup: string): string {
  * allows. The kernel does so only where no process lives: this server, with its own children, moves to the leaf
  * `<home>/daemon` if that is what it takes, and nobody else lives there; it moves back when it was of no use.
  */
-export function enableControllers(home: string, base: string): Unavailable {
+export function enableControllers(
+  home: string,
+  base: string,
+  controllers: readonly Controller[] = CONTROLLERS,
+): Unavailable {
   const unavailable: Unavailable = {};
   const busy: Controller[] = [];
-  for (const controller of CONTROLLERS) {
+  for (const controller of controllers) {
     if (!words(home, "cgroup.controllers").includes(controller)) {
       unavailable[controller] = `no ${controller} controller in this server's cgroup`;
     } else if (!words(home, SUBTREE).includes(controller)) {
@@ -46,7 +50,7 @@ export function enableControllers(home: string, base: string): Unavailable {
       moveBack(home);
     }
   }
-  for (const controller of CONTROLLERS) {
+  for (const controller of controllers) {
     if (unavailable[controller] !== undefined) continue;
     const code = enable(base, controller);
     if (code !== undefined) unavailable[controller] = refused(controller, code);

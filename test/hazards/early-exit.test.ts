@@ -44,7 +44,7 @@ describe("hazards 1 and 2: commands that do not come up", () => {
     const { details, failure } = await failureOf(
       shellService("bad", "echo boom >&2; exit 3", {
         port: { port: { case: "auto", value: {} } },
-        readiness: { timeout: { seconds: 5n } },
+        readiness: { timeout: { seconds: 60n } },
       }),
     );
     const answered = Date.now();
@@ -54,8 +54,8 @@ describe("hazards 1 and 2: commands that do not come up", () => {
     expect(failure?.diagnosis?.outputTail).toContain("boom");
     const exited = Number(failure?.exit?.exitTime?.seconds) * 1000;
     expect(exited).toBeGreaterThanOrEqual(Math.floor(before / 1000) * 1000);
-    // Far from the 5 s of its readiness: the exact figure is measured in bench/.
-    expect(answered - before).toBeLessThan(2_000);
+    // Far from the minute of its readiness, on a busy machine too: the exact figure is measured in bench/.
+    expect(answered - before).toBeLessThan(20_000);
 
     const { service } = await server.client.getService({ serviceId: failure?.serviceId ?? "" });
     expect(service).toMatchObject({

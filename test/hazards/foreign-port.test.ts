@@ -94,6 +94,43 @@ describe("hazard 4: a port that somebody else has", () => {
     expect(services[0]?.diagnosis).toEqual(details?.failures[0]?.diagnosis);
   });
 
+  it("is PORT_IN_USE with the keys that differ when it is the same service with other adapter variables", async () => {
+    const port = await freePort();
+    const spec = httpService("keyed", {
+      port: { port: { case: "value", value: port } },
+      adapterEnvKeys: ["TOKEN", "REGION"],
+    });
+    const ask = (runId: string, adapterEnv: Record<string, string>) =>
+      server.client
+        .ensureServices({
+          runId,
+          workspaceId: workspace.workspaceId,
+          services: [spec],
+          adapterEnv,
+        })
+        .then(
+          ({ services }) => ({ service: services[0], details: undefined }),
+          (reason: unknown) => ({ service: undefined, details: errorDetails(reason) }),
+        );
+    const { service } = await ask("one", { TOKEN: "hidden-1", REGION: "eu", OTHER: "a" });
+    expect(service?.state).toBe(ServiceState.RUNNING);
+    const { details } = await ask("two", { TOKEN: "hidden-2", REGION: "eu", OTHER: "b" });
+    expect(details).toMatchObject({
+      reason: "PORT_IN_USE",
+      metadata: {
+        port: String(port),
+        pid: service?.providerRef,
+        service_id: service?.serviceId,
+        service_name: "keyed",
+        differing_keys: "TOKEN",
+      },
+      failures: [{ message: expect.stringContaining("other adapter variables (TOKEN)") }],
+    });
+    expect(JSON.stringify([details?.metadata, details?.failures[0]?.message])).not.toContain(
+      "hidden",
+    );
+  });
+
   it("is not readiness when it answers in the service's stead, unless that is meant", async () => {
     const port = await takenPort();
     const elsewhere = shellService("docker-like", "sleep 600", {

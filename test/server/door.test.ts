@@ -32,7 +32,7 @@ describe("the address before its server", () => {
     const door = await openDoor({ host: "127.0.0.1", port, tls: false });
 
     expect(await say(port, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")).toMatch(
-      /^HTTP\/1\.1 503 [^]*\r\n\r\nNOT_SERVING\n$/,
+      /^HTTP\/1\.1 503 .*\r\n\r\nNOT_SERVING\n$/s,
     );
     expect(await say(port, "HEAD /healthz HTTP/1.1\r\nhost: x\r\n\r\n")).toMatch(/\r\n\r\n$/);
     const body = "x".repeat(500_000);
@@ -60,7 +60,9 @@ describe("the address before its server", () => {
     expect(await early).toContain("/late 500000");
 
     // Who had said nothing yet, and who comes only now.
-    const late = new Promise<string>((resolve) => silent.once("data", (data) => resolve(`${data}`)));
+    const late = new Promise<string>((resolve) =>
+      silent.once("data", (data) => resolve(`${data}`)),
+    );
     silent.write("GET /then HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     expect(await late).toContain("/then 0");
     expect(await say(port, "GET /now HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).toContain(

@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -91,6 +92,70 @@ describe("limits in a directory that looks like a cgroup", () => {
   it("belong beside a server that has a leaf of its own", () => {
     expect(homeOf("/sys/fs/cgroup/unit.service/daemon")).toBe("/sys/fs/cgroup/unit.service");
     expect(homeOf("/sys/fs/cgroup/unit.service")).toBe("/sys/fs/cgroup/unit.service");
+  });
+});
+
+describe("a cgroup in which processes live", () => {
+  /** Any controller that children of the root have: what the kernel says to a move is the same for each. */
+  const root = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].find((path) =>
+    existsSync(join(path, "cgroup.subtree_control")),
+  );
+  const [controller] =
+    root === undefined
+      ? []
+      : readFileSync(join(root, "cgroup.subtree_control"), "utf8").split(/\s+/);
+
+  /** A process of its own in a cgroup of its own, with a stranger or not, asks for what it can have. */
+  function ask(withStranger: boolean) {
+    const module = new URL("../../src/supervisor/controllers.ts", import.meta.url).href;
+    const home = join(root ?? "", `wsrt-test-${process.pid}-${withStranger}`);
+    const program = `
+      import { spawn } from "node:child_process";
+      import { mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+      import { enableControllers } from ${JSON.stringify(module)};
+      const home = ${JSON.stringify(home)};
+      mkdirSync(home + "/base", { recursive: true });
+      const child = spawn("sleep", ["60"], { stdio: "ignore" });
+      const members = ${withStranger} ? [process.pid, child.pid, process.ppid] : [process.pid, child.pid];
+      for (const pid of members) writeFileSync(home + "/cgroup.procs", String(pid));
+      const unavailable = enableControllers(home, home + "/base", [${JSON.stringify(controller)}]);
+      const where = (pid) => readFileSync("/proc/" + pid + "/cgroup", "utf8").match(/^0::(.*)$/m)[1];
+      const own = where("self").split("/").at(-1);
+      const childs = where(child.pid).split("/").at(-1);
+      const handedDown = readFileSync(home + "/base/cgroup.subtree_control", "utf8").trim();
+      for (const pid of members) writeFileSync(${JSON.stringify(root)} + "/cgroup.procs", String(pid));
+      child.kill("SIGKILL");
+      await new Promise((resolve) => child.once("exit", resolve));
+      for (const name of readdirSync(home, { withFileTypes: true })) if (name.isDirectory()) rmdirSync(home + "/" + name.name);
+      rmdirSync(home);
+      console.log(JSON.stringify({ unavailable, own, childs, handedDown }));`;
+    const shell = `'${process.execPath}' --input-type=module -e "$PROGRAM"; exit $?`;
+    const output = execFileSync("/bin/sh", ["-c", shell], {
+      encoding: "utf8",
+      env: { ...process.env, PROGRAM: program },
+    });
+    return JSON.parse(output);
+  }
+
+  const canTry = controller !== undefined && controller !== "" && process.getuid?.() === 0;
+
+  it("is left for a leaf by a server that is alone in it with its children", () => {
+    if (!canTry) return console.log("skip: no cgroup v2 controller that this test may hand down");
+    expect(ask(false)).toEqual({
+      unavailable: {},
+      own: "daemon",
+      childs: "daemon",
+      handedDown: controller,
+    });
+  });
+
+  it("is left as it is when others live in it", () => {
+    if (!canTry) return console.log("skip: no cgroup v2 controller that this test may hand down");
+    expect(ask(true)).toMatchObject({
+      unavailable: { [controller ?? ""]: "other processes live in this server's cgroup" },
+      own: expect.stringMatching(/^wsrt-test/),
+      handedDown: "",
+    });
   });
 });
 
