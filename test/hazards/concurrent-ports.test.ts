@@ -52,7 +52,7 @@ describe("hazard 9: ports of many starts at once", () => {
     timeout: 400_000,
   }, async () => {
     const dataDir = temporary();
-    const first = await startServer({ dataDir });
+    const first = await setUp(dataDir);
     const workspace = await realize(first);
     const { workspaceId } = workspace;
     const began = performance.now();
