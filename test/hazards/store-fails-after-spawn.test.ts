@@ -26,7 +26,7 @@ function ensure(server: TestServer, { workspaceId }: TestWorkspace) {
 
 function pidsOf({ cwd }: TestWorkspace): number[] {
   try {
-    return readFileSync(join(cwd, "pids"), "utf8").trim().split("\n").map(Number);
+    return readFileSync(join(cwd, "pids"), "utf8").trim().split("\n").filter(Boolean).map(Number);
   } catch {
     return [];
   }
@@ -64,6 +64,7 @@ describe("hazard 7: the store fails after the spawn", () => {
   it.each([
     ["dies of it", "service.spawned=kill", undefined],
     ["is killed while it tries again", "service.spawned=error", "SIGKILL"],
+    ["is asked to end while it tries again", "service.spawned=error", "SIGTERM"],
   ] as const)(
     "until the server %s: the next one has the process under its id, and can stop it",
     async (_, failpoints, signal) => {
