@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { WorkspaceRuntime } from "../../gen/workspace/runtime/v1/workspace_runtime_pb.ts";
 import packageFacts from "../../package.json" with { type: "json" };
 import { settings } from "../../src/config.ts";
 import { readSource, repository } from "./source-files.ts";
@@ -39,6 +40,11 @@ describe("the documents", () => {
 
   it("list every setting of the server in the README", () => {
     expect(settings.filter(({ flag }) => !readme.includes(`--${flag}`))).toEqual([]);
+  });
+
+  it("name every method of the contract in the README", () => {
+    const names = WorkspaceRuntime.methods.map(({ name }) => name);
+    expect(names.filter((name) => !readme.includes(name))).toEqual([]);
   });
 
   it("give the reason for every dependency", () => {
