@@ -56,6 +56,26 @@ describe("garbage", { timeout: 120_000 }, () => {
     expect(ours.services).toBe(1n);
   });
 
+  it("is a reported service, whose id may spell a path: nothing but its row goes", async () => {
+    const report = (id: string) =>
+      server.client.reportServices({
+        adapterType: "docker",
+        companyId: "reporting",
+        reports: [{ id, reuseKey: "one", state: ServiceState.STOPPED }],
+      });
+    for (const id of ["../runtime", "..", ".", "newest"]) await report(id);
+    const answer = await server.client.collectGarbage({
+      companyId: "reporting",
+      serviceAge: AT_ONCE,
+    });
+    expect(answer).toMatchObject({ services: 3n, instances: 0n, logFiles: 0n, warnings: [] });
+    for (const name of ["runtime", "services", "store.db", "token"]) {
+      expect(existsSync(join(server.dataDir, name))).toBe(true);
+    }
+    const { services } = await server.client.listServices({ companyId: "reporting" });
+    expect(services.map(({ serviceId }) => serviceId)).toEqual(["newest"]);
+  });
+
   it("is an operation with its output, but never one that runs", async () => {
     const { operations: before } = await server.client.listOperations({ pageSize: 500 });
     expect(before.length).toBeGreaterThan(0);
