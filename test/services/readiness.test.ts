@@ -17,7 +17,7 @@ describe("waiting for a service to be ready", () => {
   it("is bounded when a server accepts and never answers", async () => {
     const port = await listening(createTcpServer((socket) => socket.on("error", () => {})));
     const begun = performance.now();
-    const outcome = await ready(httpTarget(port), { timeoutMs: 300, attemptTimeoutMs: 100 });
+    const outcome = await ready(httpTarget(port), { timeoutMs: 1_500, attemptTimeoutMs: 300 });
     expect(outcome).toMatchObject({
       ok: false,
       reason: "PROBE_TIMEOUT",
@@ -32,13 +32,13 @@ describe("waiting for a service to be ready", () => {
       asked += 1;
       if (asked === 1) response.writeHead(503).end();
     });
-    const outcome = await ready(httpTarget(port), { timeoutMs: 1_000, attemptTimeoutMs: 30_000 });
+    const outcome = await ready(httpTarget(port), { timeoutMs: 3_000, attemptTimeoutMs: 30_000 });
     expect(asked).toBe(2);
     expect(outcome).toMatchObject({ ok: false, reason: "HTTP_STATUS" });
   });
 
   it("says that nothing listens when nothing does", async () => {
-    expect(await ready({ kind: "tcp", port: 1 }, { timeoutMs: 50 })).toMatchObject({
+    expect(await ready({ kind: "tcp", port: 1 }, { timeoutMs: 1_000 })).toMatchObject({
       ok: false,
       reason: "PORT_CLOSED",
     });
@@ -48,7 +48,7 @@ describe("waiting for a service to be ready", () => {
     const port = await serving((_, response) => response.end());
     const foreign: PortOwner = { kind: "foreign", pid: 7 };
     const tools = { ownerOf: async () => foreign };
-    expect(await ready({ kind: "tcp", port }, { timeoutMs: 100 }, tools)).toMatchObject({
+    expect(await ready({ kind: "tcp", port }, { timeoutMs: 1_000 }, tools)).toMatchObject({
       ok: false,
       reason: "FOREIGN_LISTENER",
       error: expect.stringContaining("listener: ANY"),

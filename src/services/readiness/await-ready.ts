@@ -60,8 +60,11 @@ async function askUntilReady(options: ReadinessOptions, timeoutMs: number): Prom
     if (attemptMs <= 0) return last ?? neverAsked(timeoutMs);
     const accepts = port === undefined ? undefined : await attemptTcp(port, attemptMs);
     signal.throwIfAborted();
+    // The last attempt is cut short by the deadline: that it did not answer is not what was wrong.
+    const isCut = ({ reason }: FailedAttempt) =>
+      attemptMs < fullAttemptMs && reason === "PROBE_TIMEOUT";
     if (accepts?.ok === false) {
-      last = accepts;
+      if (last === undefined || !isCut(accepts)) last = accepts;
       await delay(portPollMs(options.waiting()), undefined, { signal });
       continue;
     }
@@ -69,9 +72,7 @@ async function askUntilReady(options: ReadinessOptions, timeoutMs: number): Prom
     const answer = await ask(target, tools, { attemptMs, listener, accepted: true });
     signal.throwIfAborted();
     if (answer.ok) return answer;
-    // The last attempt is cut short by the deadline: that it did not answer is not what was wrong.
-    const isCut = attemptMs < fullAttemptMs && answer.reason === "PROBE_TIMEOUT";
-    if (last === undefined || last.reason === "PORT_CLOSED" || !isCut) last = answer;
+    if (last === undefined || last.reason === "PORT_CLOSED" || !isCut(answer)) last = answer;
     await delay(Math.min(pause, longest), undefined, { signal });
     pause *= 2;
   }
