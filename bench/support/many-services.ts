@@ -27,7 +27,7 @@ export async function withStoredServices<T>(
   }
 }
 
-async function fillStore(dataDir: string, ids: readonly string[]): Promise<void> {
+export async function fillStore(dataDir: string, ids: readonly string[]): Promise<void> {
   const directory = openDataDirectory(dataDir);
   try {
     const store = await openStore({

@@ -7,6 +7,7 @@ import {
 } from "../../gen/workspace/runtime/v1/log_pb.ts";
 import { rawContent } from "./convert/log.ts";
 import type { Encoded } from "./encode.ts";
+import { varintSize, writeVarint } from "./varint.ts";
 
 /** On a message: the memory that its chunks' bytes lie in, one behind the other where there is headroom. */
 export const MEMORY = Symbol("memory");
@@ -107,22 +108,4 @@ function writeHead(target: Uint8Array, offset: number, chunk: MeasuredChunk): nu
   if (tag === 0) return at;
   target[at] = tag;
   return writeVarint(target, at + 1, content.length);
-}
-
-function varintSize(value: number): number {
-  let size = 1;
-  for (let rest = value; rest > 0x7f; rest >>>= 7) size += 1;
-  return size;
-}
-
-/** Returns the offset behind it. */
-function writeVarint(target: Uint8Array, offset: number, value: number): number {
-  let at = offset;
-  let rest = value;
-  for (; rest > 0x7f; rest >>>= 7) {
-    target[at] = (rest & 0x7f) | 0x80;
-    at += 1;
-  }
-  target[at] = rest;
-  return at + 1;
 }

@@ -4,6 +4,7 @@ import {
   StreamLogsResponseSchema,
 } from "../../gen/workspace/runtime/v1/log_pb.ts";
 import { encodeStreamLogsResponse } from "./encode-logs.ts";
+import { sharingEncoder } from "./encode-shared.ts";
 
 /** A message's bytes, to be written where they are needed. A Buffer is one. */
 export interface Encoded {
@@ -24,6 +25,8 @@ export function encoderOf(desc: DescMessage): (message: Message) => Encoded {
   if (desc.typeName === StreamLogsResponseSchema.typeName) {
     return (message) => encodeStreamLogsResponse(message as StreamLogsResponse);
   }
+  const sharing = sharingEncoder(desc);
+  if (sharing !== undefined) return sharing;
   return (message) => {
     const bytes = toBinary(desc, message);
     // Fresh from the encoder and nobody else's: wrapped, not copied.

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageShape } from "@bufbuild/protobuf";
 import {
   ChangeSchema,
   ChangeType,
@@ -53,12 +53,20 @@ export function createWatchHandlers(watch: Watch): Pick<Handlers, "watchStatus">
   };
 }
 
-function changeToMessage(change: Change) {
-  return create(ChangeSchema, {
-    type: ChangeType[change.type],
-    resource: resourceToMessage(change),
-    revision: BigInt(change.revision),
-  });
+const messages = new WeakMap<Change, MessageShape<typeof ChangeSchema>>();
+
+/** One message for one change: all watchers who see it as it is get the same. */
+function changeToMessage(change: Change): MessageShape<typeof ChangeSchema> {
+  let message = messages.get(change);
+  if (message === undefined) {
+    message = create(ChangeSchema, {
+      type: ChangeType[change.type],
+      resource: resourceToMessage(change),
+      revision: BigInt(change.revision),
+    });
+    messages.set(change, message);
+  }
+  return message;
 }
 
 function resourceToMessage(change: Change) {

@@ -22,13 +22,15 @@ export interface OpenCall {
 
 export interface Call {
   readonly context: CallContext;
-  /** Makes the handler's signal abort. Nothing after the end. */
-  abort(reason: Error): void;
+  /** Settles as `promise` does, or at once with the reason when the call is aborted. For one at a time. */
+  race<T>(promise: Promise<T>): Promise<T>;
+  /** Makes the handler's signal abort. Nothing after the end, when no reason is made either. */
+  abort(reason: () => Error): void;
   end(): void;
 }
 
 export function createCalls(maxCalls: number): Calls {
-  const open = new Set<{ readonly isStream: boolean; abort(reason: Error): void }>();
+  const open = new Set<OpenEntry>();
   let isDraining = false;
   let onEmpty = () => {};
 
@@ -38,17 +40,19 @@ export function createCalls(maxCalls: number): Calls {
       if (open.size >= maxCalls) {
         throw new RuntimeError("LIMIT_EXCEEDED", `more than ${maxCalls} calls at a time`);
       }
-      const controller = new AbortController();
-      const entry = { isStream, abort: (reason: Error) => controller.abort(reason) };
+      const entry = createEntry(isStream);
       open.add(entry);
       return {
         context: {
-          signal: controller.signal,
+          get signal() {
+            return entry.signal();
+          },
           principal,
           ...(deadline === undefined ? {} : { deadline }),
         },
+        race: entry.race,
         abort(reason) {
-          if (open.has(entry)) controller.abort(reason);
+          if (open.has(entry)) entry.abort(reason());
         },
         end() {
           if (open.delete(entry) && open.size === 0) onEmpty();
@@ -79,6 +83,39 @@ export function createCalls(maxCalls: number): Calls {
       };
     });
   }
+}
+
+interface OpenEntry {
+  readonly isStream: boolean;
+  signal(): AbortSignal;
+  race<T>(promise: Promise<T>): Promise<T>;
+  abort(reason: Error): void;
+}
+
+/** A signal costs more than a short call does otherwise: it is made when somebody asks for it. */
+function createEntry(isStream: boolean): OpenEntry {
+  let controller: AbortController | undefined;
+  let reason: Error | undefined;
+  let giveUp: ((reason: Error) => void) | undefined;
+  return {
+    isStream,
+    signal() {
+      controller ??= new AbortController();
+      if (reason !== undefined) controller.abort(reason);
+      return controller.signal;
+    },
+    race: (promise) =>
+      new Promise((resolve, reject) => {
+        promise.then(resolve, reject);
+        if (reason === undefined) giveUp = reject;
+        else reject(reason);
+      }),
+    abort(why) {
+      reason ??= why;
+      controller?.abort(reason);
+      giveUp?.(reason);
+    },
+  };
 }
 
 export function shuttingDown(): RuntimeError {

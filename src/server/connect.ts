@@ -16,7 +16,7 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import { callEnded } from "../rpc/status-error.ts";
-import { type Answers, createRace, pullAnswers } from "./answer.ts";
+import { type Answers, pullAnswers } from "./answer.ts";
 import type { Call } from "./calls.ts";
 import { connectError, typedErrorResponse, typedLibraryError } from "./connect-errors.ts";
 import { logFailure } from "./log.ts";
@@ -105,8 +105,7 @@ function answerUnary(method: DescMethod, handler: AnyHandler, options: Transport
     let opened: Call | undefined;
     try {
       opened = openCall(connect, false, options);
-      const race = createRace(opened.context.signal);
-      return await race(handler(request, opened.context));
+      return await opened.race(handler(request, opened.context));
     } catch (error) {
       logFailure(error, method, options.log);
       throw connectError(error);
@@ -161,7 +160,7 @@ function openCall(connect: HandlerContext, isStream: boolean, options: Transport
   const end = () => {
     const { reason } = connect.signal;
     const isLate = reason instanceof ConnectError && reason.code === Code.DeadlineExceeded;
-    opened.abort(callEnded(isLate ? "DEADLINE_EXCEEDED" : "CANCELLED"));
+    opened.abort(() => callEnded(isLate ? "DEADLINE_EXCEEDED" : "CANCELLED"));
   };
   // Also aborts at a call's ordinary end, when nobody listens any more.
   if (connect.signal.aborted) end();

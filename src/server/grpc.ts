@@ -95,8 +95,7 @@ function answerUnary(method: DescMethod, handler: AnyHandler, options: Transport
     try {
       opened = openCall(call, false, options);
       const request = decode(method.input, call.request);
-      const race = createRace(opened.context.signal);
-      callback(null, encode(await race(handler(request, opened.context))));
+      callback(null, encode(await opened.race(handler(request, opened.context))));
     } catch (error) {
       callback(grpcError(error, method, options.log));
     } finally {
@@ -188,7 +187,7 @@ function openCall(
   });
   // Also emitted after a call's ordinary end, when nobody listens any more.
   call.on("cancelled", () =>
-    opened.abort(callEnded(Date.now() >= deadline ? "DEADLINE_EXCEEDED" : "CANCELLED")),
+    opened.abort(() => callEnded(Date.now() >= deadline ? "DEADLINE_EXCEEDED" : "CANCELLED")),
   );
   return opened;
 }

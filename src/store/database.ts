@@ -24,13 +24,19 @@ export interface Database {
   readonly dialect: Dialect;
   /** The PostgreSQL schema of our tables. */
   readonly schema?: string;
+  /** Reads at once what has been committed; undefined when it cannot. SQLite's alone. */
+  readIdle?<R>(sql: string, parameters: readonly unknown[]): R[] | undefined;
 }
 
 /** Opens without looking at what is inside. A PostgreSQL is first reached by the first query. */
 export async function openDatabase(location: DatabaseLocation): Promise<Database> {
   if (location.kind === "sqlite") {
     const dialect = new NodeSqliteDialect(openSqlite(location.path));
-    return { db: new Kysely<Schema>({ dialect }), dialect: sqliteDialect };
+    return {
+      db: new Kysely<Schema>({ dialect }),
+      dialect: sqliteDialect,
+      readIdle: (sql, parameters) => dialect.readIdle(sql, parameters),
+    };
   }
   // Whoever uses SQLite does not pay for it in memory.
   const { createPostgresPool } = await import("./postgres-pool.ts");

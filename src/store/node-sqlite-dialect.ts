@@ -18,14 +18,22 @@ import { fromSqlite } from "./store-errors.ts";
  * statement is prepared once and kept. Errors come out as `fromSqlite` makes them.
  */
 export class NodeSqliteDialect implements Dialect {
-  readonly #database: DatabaseSync;
+  readonly #driver: NodeSqliteDriver;
 
   constructor(database: DatabaseSync) {
-    this.#database = database;
+    this.#driver = new NodeSqliteDriver(database);
   }
 
   createDriver(): Driver {
-    return new NodeSqliteDriver(this.#database);
+    return this.#driver;
+  }
+
+  /**
+   * The rows of a query, read at once and past Kysely, whose way to the one connection costs more than a
+   * small query does; undefined while somebody has the connection, in a transaction perhaps.
+   */
+  readIdle<R>(sql: string, parameters: readonly unknown[]): R[] | undefined {
+    return this.#driver.readIdle(sql, parameters);
   }
 
   createQueryCompiler(): QueryCompiler {
@@ -51,6 +59,7 @@ class TransactionalSqliteAdapter extends SqliteAdapter {
 class NodeSqliteDriver implements Driver {
   readonly #database: DatabaseSync;
   readonly #connection: NodeSqliteConnection;
+  #isTaken = false;
 
   constructor(database: DatabaseSync) {
     this.#database = database;
@@ -59,7 +68,15 @@ class NodeSqliteDriver implements Driver {
 
   async init(): Promise<void> {}
 
+  readIdle<R>(sql: string, parameters: readonly unknown[]): R[] | undefined {
+    return this.#isTaken || !this.#database.isOpen
+      ? undefined
+      : this.#connection.read(sql, parameters);
+  }
+
+  /** One at a time: Kysely sees to that, since the adapter says that there is one connection. */
   async acquireConnection(): Promise<DatabaseConnection> {
+    this.#isTaken = true;
     return this.#connection;
   }
 
@@ -77,7 +94,9 @@ class NodeSqliteDriver implements Driver {
     if (this.#database.isTransaction) this.#connection.run("rollback");
   }
 
-  async releaseConnection(): Promise<void> {}
+  async releaseConnection(): Promise<void> {
+    this.#isTaken = false;
+  }
 
   async destroy(): Promise<void> {
     this.#connection.forgetStatements();
@@ -110,6 +129,14 @@ class NodeSqliteConnection implements DatabaseConnection {
   // biome-ignore lint/correctness/useYield: the interface wants it, and no query of ours streams.
   async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
     throw new Error("streaming is not supported");
+  }
+
+  read<R>(sql: string, parameters: readonly unknown[]): R[] {
+    try {
+      return this.#prepare(sql).statement.all(...parameters.map(toSqliteValue)) as R[];
+    } catch (error) {
+      throw fromSqlite(error);
+    }
   }
 
   run(sql: string): void {

@@ -1,11 +1,14 @@
-import { sql } from "kysely";
+import { type ExpressionBuilder, sql } from "kysely";
 import type { Page, PageRequest } from "../model/page.ts";
 import type { Provider, Service, ServiceState } from "../model/service.ts";
 import type { ScopeType } from "../model/service-spec.ts";
+import type { Dialect } from "./dialect.ts";
 import { readPage } from "./page.ts";
+import { prepareQuery, type QueryPlace } from "./prepared.ts";
 import type { Inserted, Patch } from "./resource.ts";
 import { deleteResource, insertResource, reviseResource, updateResource } from "./resource.ts";
-import type { Db } from "./schema.ts";
+import type { Db, Schema } from "./schema.ts";
+import type { ServiceStateKey } from "./service-cache.ts";
 import { hasNewer, isOfRuns } from "./service-filter.ts";
 import type { ServiceRow } from "./service-row.ts";
 import { serviceFromRow, serviceTable } from "./service-row.ts";
@@ -96,16 +99,17 @@ export function createServiceQueries(session: Session): ServiceQueries {
         page,
         { time: "create_time", id: "service_id" },
         (db) => selectMatching(session, db, filter),
-        serviceFromRow,
+        (row) => recordOf(session, row),
       ),
     listAll: (filter) =>
       session.read(async (db) => {
         const query = selectMatching(session, db, filter);
-        return (await query.orderBy("create_time").execute()).map(serviceFromRow);
+        const rows = await query.orderBy("create_time").execute();
+        return rows.map((row) => recordOf(session, row));
       }),
     listByStates: (nodeId, states) =>
       session.read(async (db) => {
-        const rows = await selectServices(session, db)
+        const rows = await selectServices(placeOf(session, db), session.clock.now())
           .where("provider", "=", "LOCAL_PROCESS")
           .where("node_id", "=", nodeId)
           .where("state", "in", states)
@@ -122,12 +126,47 @@ export function createServiceQueries(session: Session): ServiceQueries {
   };
 }
 
-export function getService(session: Session, serviceId: string): Promise<Service | undefined> {
-  return session.read(async (db) => {
-    const query = selectServices(session, db).where("service_id", "=", serviceId);
-    const row = await query.executeTakeFirst();
-    return row && serviceFromRow(row);
-  });
+export async function getService(
+  session: Session,
+  serviceId: string,
+): Promise<Service | undefined> {
+  const values = { serviceId, now: session.clock.now() };
+  const [state] = await session.query(stateById, values);
+  if (state === undefined) return undefined;
+  const kept = session.services.find(state);
+  if (kept !== undefined) return kept;
+  const [row] = await session.query(rowById, values);
+  return row && recordOf(session, row);
+}
+
+const stateById = prepareQuery(
+  ["serviceId", "now"],
+  ({ db, dialect }, { serviceId, now }: { serviceId: string; now: number }) =>
+    db
+      .selectFrom("services")
+      .select(["services.service_id", "services.revision"])
+      .select((eb) => leaseRunIds(eb, dialect, now))
+      .where("service_id", "=", serviceId)
+      .$castTo<ServiceStateKey>(),
+);
+
+const rowById = prepareQuery(
+  ["serviceId", "now"],
+  (place, { serviceId, now }: { serviceId: string; now: number }) =>
+    selectServices(place, now).where("service_id", "=", serviceId),
+);
+
+/** The very record that was made of this row before, if it is still kept. */
+function recordOf(session: Session, row: ServiceRow): Service {
+  const kept = session.services.find(row);
+  if (kept !== undefined) return kept;
+  const service = serviceFromRow(row);
+  if (session.readsCommitted) session.services.keep(row, service);
+  return service;
+}
+
+function placeOf({ dialect }: Session, db: Db): QueryPlace {
+  return { db, dialect };
 }
 
 /** After its leases changed: a revision of its own, so that watchers see who holds it now. */
@@ -152,7 +191,7 @@ function findLive(
   reuseKey: string,
 ): Promise<Service | undefined> {
   return session.read(async (db) => {
-    const row = await selectServices(session, db)
+    const row = await selectServices(placeOf(session, db), session.clock.now())
       .where("company_id", "=", companyId)
       .where("reuse_key", "=", reuseKey)
       .where(hasUniqueKey)
@@ -162,29 +201,28 @@ function findLive(
 }
 
 /** Each with the runs whose leases on it are live now. */
-function selectServices({ clock, dialect }: Session, db: Db) {
+function selectServices({ db, dialect }: QueryPlace, now: number) {
   return db
     .selectFrom("services")
     .selectAll("services")
-    .select((eb) =>
-      eb
-        .selectFrom("leases")
-        .whereRef("leases.service_id", "=", "services.service_id")
-        .where(({ eb: lease, or }) =>
-          or([
-            lease("leases.expire_time", "is", null),
-            lease("leases.expire_time", ">", clock.now()),
-          ]),
-        )
-        .select(({ ref }) => dialect.jsonArray(ref("leases.run_id")).as("run_ids"))
-        .as("lease_run_ids"),
-    )
+    .select((eb) => leaseRunIds(eb, dialect, now))
     .$castTo<ServiceRow>();
+}
+
+function leaseRunIds(eb: ExpressionBuilder<Schema, "services">, dialect: Dialect, now: number) {
+  return eb
+    .selectFrom("leases")
+    .whereRef("leases.service_id", "=", "services.service_id")
+    .where(({ eb: lease, or }) =>
+      or([lease("leases.expire_time", "is", null), lease("leases.expire_time", ">", now)]),
+    )
+    .select(({ ref }) => dialect.jsonArray(ref("leases.run_id")).as("run_ids"))
+    .as("lease_run_ids");
 }
 
 function selectMatching(session: Session, db: Db, filter: Partial<ServiceFilter>) {
   const { companyId = "", projectId = "", runIds = [], current = false } = filter;
-  let query = selectServices(session, db);
+  let query = selectServices(placeOf(session, db), session.clock.now());
   if (companyId !== "") query = query.where("company_id", "=", companyId);
   if (projectId !== "") query = query.where("project_id", "=", projectId);
   for (const [column, values = []] of [

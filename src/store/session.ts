@@ -4,8 +4,10 @@ import type { Change } from "../model/change.ts";
 import type { Database } from "./database.ts";
 import type { Dialect } from "./dialect.ts";
 import { createMutex } from "./mutex.ts";
+import type { PreparedQuery } from "./prepared.ts";
 import { lockRevision, writeChanges } from "./revision.ts";
 import type { Db } from "./schema.ts";
+import { createServiceCache, type ServiceCache } from "./service-cache.ts";
 import { storeUnavailable } from "./store-errors.ts";
 
 /** What queries run in: the store itself, or one of its transactions. */
@@ -14,7 +16,11 @@ export interface Session {
   readonly dialect: Dialect;
   /** Whose rows this server's are. */
   readonly nodeId: string;
+  readonly services: ServiceCache;
+  /** What is read here is committed; within a transaction it may yet be rolled back. */
+  readonly readsCommitted: boolean;
   read<T>(work: (db: Db) => Promise<T>): Promise<T>;
+  query<Values, Row>(query: PreparedQuery<Values, Row>, values: Values): Promise<Row[]>;
   /** In a transaction: this one, or else one of its own. */
   write<T>(work: (tx: WriteSession) => Promise<T>): Promise<T>;
 }
@@ -46,19 +52,28 @@ export interface SessionOptions {
 export function createSession(options: SessionOptions): RootSession {
   const { clock, nodeId, retainedChanges, onCommit } = options;
   const { db, dialect } = options.database;
-  const common = { clock, dialect, nodeId };
+  const common = { clock, dialect, nodeId, services: createServiceCache() };
   // The database lets one writer in at a time; here they queue without a connection each, and
   // `onCommit` hears of them in the order of their revisions.
   const writers = createMutex();
   const ambient = new AsyncLocalStorage<{ open: boolean }>();
   let closed = false;
 
-  return { ...common, read, write, snapshot, close };
+  return { ...common, readsCommitted: true, read, query, write, snapshot, close };
 
   async function read<T>(work: (db: Db) => Promise<T>): Promise<T> {
     refuseInside();
     refuseClosed();
     return work(db);
+  }
+
+  async function query<Values, Row>(prepared: PreparedQuery<Values, Row>, values: Values) {
+    refuseInside();
+    refuseClosed();
+    const { sql, parameters } = prepared.compile({ db, dialect }, values);
+    return (
+      options.database.readIdle?.<Row>(sql, parameters) ?? prepared.run({ db, dialect }, values)
+    );
   }
 
   async function write<T>(work: (tx: WriteSession) => Promise<T>): Promise<T> {
@@ -92,7 +107,9 @@ export function createSession(options: SessionOptions): RootSession {
         .execute((trx) =>
           work({
             ...common,
+            readsCommitted: true,
             read: (readWork) => readWork(trx),
+            query: (prepared, values) => prepared.run({ db: trx, dialect }, values),
             write: () => Promise.reject(new Error("a snapshot only reads")),
           }),
         ),
@@ -118,7 +135,9 @@ export function createSession(options: SessionOptions): RootSession {
       changes,
       nextRevision: () => revision + changes.length + 1,
       record: (change) => void changes.push(change),
+      readsCommitted: false,
       read: (work) => work(trx),
+      query: (prepared, values) => prepared.run({ db: trx, dialect }, values),
       write: (work) => work(tx),
     };
     return tx;

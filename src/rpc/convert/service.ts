@@ -22,11 +22,25 @@ export const scopeTypesFromValues = enumListReader(ScopeType);
 export const providersFromValues = enumListReader(Provider);
 export const serviceStatesFromValues = enumListReader(ServiceState);
 
-/** `reused` stands only in answers to the call that asked for the service. */
-export function serviceToMessage(
-  service: Service,
-  reused = false,
-): MessageShape<typeof ServiceSchema> {
+type ServiceMessage = MessageShape<typeof ServiceSchema>;
+
+const messages = new WeakMap<Service, ServiceMessage>();
+
+/**
+ * One message for one record, not to be changed by anybody. `reused` stands only in answers to the call
+ * that asked for the service.
+ */
+export function serviceToMessage(service: Service, reused = false): ServiceMessage {
+  if (reused) return createMessage(service, reused);
+  let message = messages.get(service);
+  if (message === undefined) {
+    message = createMessage(service, reused);
+    messages.set(service, message);
+  }
+  return message;
+}
+
+function createMessage(service: Service, reused: boolean): ServiceMessage {
   return create(ServiceSchema, {
     serviceId: service.serviceId,
     companyId: service.companyId,
