@@ -115,12 +115,15 @@ function decodePlace(text: string): [string, PlaceInLog] {
   ) {
     throw damaged();
   }
+  const fullName = fullId(id);
+  // A log lies in a directory of its name: one that this server did not make could name any other.
+  if (!UUID.test(fullName)) throw damaged();
   const position = {
     generation,
     offsets: [stdout, stderr] as const,
     told: [stdoutTold, stderrTold] as const,
   };
-  return [kind + fullId(id), { position, hasLeft: left === "-" }];
+  return [kind + fullName, { position, hasLeft: left === "-" }];
 }
 
 function decodeNumber(text: string): number | undefined {

@@ -9,7 +9,9 @@ import {
 
 const run = { kind: "run", runId: "r1" } as const;
 const offset = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
-const id = fc.oneof(fc.uuid({ version: 7 }), fc.string({ minLength: 1, maxLength: 200 }));
+/** What has a log has an id of this server's. */
+const ownId = fc.uuid({ version: 7 });
+const id = fc.oneof(ownId, fc.string({ minLength: 1, maxLength: 200 }));
 const place = fc.record({
   position: fc.record({
     generation: fc.stringMatching(/^[\w-]{12}$/),
@@ -31,7 +33,7 @@ const position = fc
     settledBelow: fc.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}$/),
     done: fc.uniqueArray(id, { maxLength: 5 }),
     logs: fc
-      .array(fc.tuple(fc.constantFrom("o", "s"), id, place), { maxLength: 5 })
+      .array(fc.tuple(fc.constantFrom("o", "s"), ownId, place), { maxLength: 5 })
       .map((all) => new Map(all.map(([kind, name, at]) => [kind + name, at]))),
   })
   .chain((rest) => start.map((began) => ({ ...rest, ...began }) as GroupPosition));
@@ -43,6 +45,22 @@ describe("a cursor of several logs", () => {
         expect(decodeGroupCursor(run, encodeGroupCursor(run, made))).toEqual(made);
       }),
     );
+  });
+
+  it("is refused when a log's id could be a path: one that was made by hand opens no other directory", () => {
+    for (const name of ["../../../etc", "..", "a/b", "01a20f9c-a3a9-725e-89c7-7314d6632211/.."]) {
+      const at = { position: { generation: "g", offsets: [0, 0], told: [0, 0] }, hasLeft: false };
+      const forged = encodeGroupCursor(run, {
+        settledBelow: "",
+        done: [],
+        logs: new Map([[`s${name}`, at as never]]),
+        start: { kind: "beginning" },
+        startTime: 0,
+      });
+      expect(() => decodeGroupCursor(run, forged)).toThrow(
+        expect.objectContaining({ reason: "INVALID_FIELD" }),
+      );
+    }
   });
 
   it("is refused as a field, whatever was done to it", () => {
