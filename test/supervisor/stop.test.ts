@@ -205,6 +205,7 @@ describe("a platform without /proc", () => {
         cgroup: false,
         subreaper: false,
         adoption: false,
+        limits: { memory: false, cpu: false, pids: false },
       });
       const instance = await house.start("sleep 1000 & sleep 1000");
       expect(await supervisor.adopt(instance.directory)).toMatchObject({ kind: "foreign" });
