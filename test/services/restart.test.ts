@@ -145,6 +145,27 @@ describe("services that are started again", () => {
     expect(isAlive(Number(services[0]?.providerRef))).toBe(true);
   });
 
+  it("answer also those who waited for a start that was ended to be made again", async () => {
+    const waiting = ensure(
+      "restarted",
+      shellService("slow", "until [ -e go ]; do sleep 0.05; done; echo ready; exec sleep 600", {
+        readiness: { check: { case: "log", value: { pattern: "^ready" } } },
+      }),
+    );
+    const first = await eventually(async () => {
+      const { services } = await server.client.listServices({ serviceNames: ["slow"] });
+      return services[0]?.state === ServiceState.STARTING && services[0];
+    });
+    await server.client.restartServices({
+      target: { case: "serviceId", value: first.serviceId },
+      force: true,
+      noWait: true,
+    });
+    writeFileSync(join(workspace.cwd, "go"), "");
+    const { serviceId } = first;
+    expect(await waiting).toMatchObject({ serviceId, instance: 2, state: ServiceState.RUNNING });
+  });
+
   it("are marked and restarted when their liveness checks fail", async () => {
     const program = `require('http').createServer((q, s) => { s.statusCode = require('fs').existsSync('sick') ? 500 : 200; s.end() }).listen(process.env.PORT, '127.0.0.1')`;
     const service = await ensure(
