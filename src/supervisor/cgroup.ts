@@ -79,9 +79,11 @@ export function createCgroups(installationId: string): Cgroups | undefined {
     enableControllers: () => enableControllers(home, base),
     create(name) {
       const path = join(base, name);
-      mkdirSync(base, { recursive: true });
-      mkdirSync(path);
-      return openCgroup(path);
+      // One that is there was left by a server that died before it started anything in it.
+      mkdirSync(path, { recursive: true });
+      const cgroup = openCgroup(path);
+      if (cgroup.populated()) throw new Error(`${path} has members`);
+      return cgroup;
     },
     close() {
       try {

@@ -1,7 +1,16 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RuntimeError } from "../../src/errors.ts";
+import type { InstanceRecord } from "../../src/supervisor/instance-directory.ts";
 import { readProcessStat } from "../../src/supervisor/process-stat.ts";
 import { eventually } from "../support/eventually.ts";
 import { createHouse, type House, lives, processesOf, shimOf } from "./support.ts";
@@ -35,6 +44,19 @@ describe("starting a process", () => {
     await eventually(() =>
       readFileSync(`/proc/${instance.pid}/cmdline`, "utf8").startsWith("sleep\0"),
     );
+  });
+
+  it("takes the cgroup that a server made and died over, which left the instance without one", async () => {
+    const cgroupOf = ({ directory }: { directory: string }) =>
+      (JSON.parse(readFileSync(join(directory, "instance.json"), "utf8")) as InstanceRecord).cgroup;
+    const path = cgroupOf(await house.start("exec sleep 1000"));
+    // Where the host has no cgroups there is none to take either.
+    const next = path === "" ? "" : path.replace(/[^/]*$/, "left-behind");
+    if (next !== "") mkdirSync(next);
+    const instance = await house.start("exec sleep 1000", { instanceId: "left-behind" });
+    expect(cgroupOf(instance)).toBe(next);
+    expect((await instance.stop({ graceMs: 0 })).proven).toBe(true);
+    expect(next !== "" && existsSync(next)).toBe(false);
   });
 
   it("gives it the variables asked for, its marker and PWD, and no other", async () => {
