@@ -3,8 +3,8 @@ import pg from "pg";
 import { fromPostgres, storeUnavailable } from "./store-errors.ts";
 
 /** A query that the server itself does not end in time is given up, with its connection. */
-const STATEMENT_TIMEOUT_MS = 10_000;
-const QUERY_TIMEOUT_MS = 15_000;
+const STATEMENT_TIMEOUT_MS = 7_000;
+const QUERY_TIMEOUT_MS = 9_000;
 /** How long a writer waits for another server's transaction. */
 const LOCK_TIMEOUT_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -33,8 +33,10 @@ export function createPostgresPool(url: string, schema: string): PostgresPool {
     application_name: "workspace-runtime",
     types: { getTypeParser },
   });
-  // An idle connection that the server closes is dropped by the pool; unheard, it would end us.
+  // An idle connection that the server closes is dropped by the pool; unheard, it would end us. So would one
+  // that is closed while it changes hands: its end can come in the same packet as its readiness.
   pool.on("error", () => {});
+  pool.on("connect", (client) => client.on("error", () => {}));
 
   return {
     async connect(): Promise<PostgresPoolClient> {

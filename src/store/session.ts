@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Clock } from "../clock.ts";
+import { isRuntimeError } from "../errors.ts";
 import type { Change } from "../model/change.ts";
 import type { Database } from "./database.ts";
 import type { Dialect } from "./dialect.ts";
@@ -49,6 +50,9 @@ export interface SessionOptions {
   readonly onCommit: (changes: readonly Change[]) => void;
 }
 
+/** A writer that failed after so long has failed for all that queue behind it. */
+const IN_VAIN_MS = 1_000;
+
 export function createSession(options: SessionOptions): RootSession {
   const { clock, nodeId, retainedChanges, onCommit } = options;
   const { db, dialect } = options.database;
@@ -56,6 +60,8 @@ export function createSession(options: SessionOptions): RootSession {
   // The database lets one writer in at a time; here they queue without a connection each, and
   // `onCommit` hears of them in the order of their revisions.
   const writers = createMutex();
+  /** Those that queue now, with what the one before them was told after a long wait. */
+  let queue: { failure?: unknown } = {};
   const ambient = new AsyncLocalStorage<{ open: boolean }>();
   let closed = false;
 
@@ -78,9 +84,13 @@ export function createSession(options: SessionOptions): RootSession {
 
   async function write<T>(work: (tx: WriteSession) => Promise<T>): Promise<T> {
     refuseInside();
+    const mine = queue;
     const release = await writers.acquire();
+    const began = clock.monotonic();
     try {
       refuseClosed();
+      // A lock that was not had in 5 s: or the tenth in the queue would wait for 50.
+      if (mine.failure !== undefined) throw mine.failure;
       const { result, changes } = await inside(() =>
         db.transaction().execute(async (trx) => {
           const tx = openWriteSession(trx, await lockRevision(trx, dialect));
@@ -91,6 +101,13 @@ export function createSession(options: SessionOptions): RootSession {
       );
       if (changes.length > 0) onCommit(changes);
       return result;
+    } catch (error) {
+      const inVain = clock.monotonic() - began > IN_VAIN_MS;
+      if (inVain && isRuntimeError(error, "STORE_UNAVAILABLE")) {
+        mine.failure = error;
+        queue = {};
+      }
+      throw error;
     } finally {
       release();
     }

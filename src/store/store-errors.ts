@@ -49,6 +49,7 @@ export function fromPostgres(error: unknown): unknown {
     return storeUnavailable("the database cannot be reached", error);
   }
   if (code === "53100") return storageFull(error);
+  if (code === "25006") return storeUnavailable("the database is read-only", error);
   if (POSTGRES_UNAVAILABLE.some((prefix) => code.startsWith(prefix))) {
     return storeUnavailable("the database is not available", error);
   }
@@ -57,9 +58,9 @@ export function fromPostgres(error: unknown): unknown {
 
 /**
  * Connection failures, too many connections or no memory, shutdown and start-up, cancelled by a
- * timeout, lock not had in time, idle in a transaction, serialization failure and deadlock.
+ * timeout, lock not had in time, idle in a transaction, serialization failure and deadlock, its own disk.
  */
-const POSTGRES_UNAVAILABLE = ["08", "53", "57", "55P03", "25P0", "40"];
+const POSTGRES_UNAVAILABLE = ["08", "53", "57", "55P03", "25P0", "40", "58"];
 
 export function storeUnavailable(message: string, cause?: unknown): RuntimeError {
   return new RuntimeError("STORE_UNAVAILABLE", message, { cause });

@@ -63,6 +63,8 @@ describe("a PostgreSQL that is killed", { timeout: 120_000 }, () => {
     ["55P03", "STORE_UNAVAILABLE"],
     ["40P01", "STORE_UNAVAILABLE"],
     ["08006", "STORE_UNAVAILABLE"],
+    ["25006", "STORE_UNAVAILABLE"],
+    ["58030", "STORE_UNAVAILABLE"],
   ])("gives %s as %s", (code, reason) => {
     expect(fromPostgres({ severity: "ERROR", code })).toMatchObject({ reason });
   });
