@@ -40,7 +40,9 @@ import { type ReconcileResult, reconcile } from "./services/reconcile.ts";
 import { createRegistry } from "./services/registry.ts";
 import { serviceOfProcess } from "./services/service-of-process.ts";
 import { createServiceRecorder } from "./services/service-recorder.ts";
+import { createStorePatience } from "./services/store-patience.ts";
 import { findMarkedStrays } from "./services/strays.ts";
+import { createUntilStored } from "./services/until-stored.ts";
 import type { DataDirectory } from "./store/data-directory.ts";
 import { openStore } from "./store/store.ts";
 import { findPortOwners, portIsFree } from "./supervisor/listeners.ts";
@@ -162,6 +164,8 @@ export async function startApp(config: Config, { directory, door, log }: Given):
     adapterEnvOf: async (serviceId) =>
       (await readLaunch(join(place("services"), serviceId)))?.adapterEnv,
   });
+  const untilStored = createUntilStored({ log, closing: closing.signal });
+  const patience = createStorePatience({ clock });
   const core: ServicesCore = {
     store,
     clock,
@@ -174,13 +178,22 @@ export async function startApp(config: Config, { directory, door, log }: Given):
     answeredOnce: createAnsweredOnce(store),
     intents: createIntents(),
     dependencies: createDependencyWaits(),
+    untilStored,
+    patience,
     launcher: createLauncher({
       clock,
       failpoints,
       log,
       logs,
       ports,
-      recorder: createServiceRecorder({ store, log, failpoints, closing: closing.signal }),
+      recorder: createServiceRecorder({
+        store,
+        log,
+        failpoints,
+        untilStored,
+        patience,
+        closing: closing.signal,
+      }),
       registry,
       store,
       supervisor,

@@ -13,6 +13,8 @@ import type { Intents } from "./intents.ts";
 import type { Launcher } from "./launcher.ts";
 import type { ProbeHosts } from "./readiness/probe-hosts.ts";
 import type { Registry } from "./registry.ts";
+import type { StorePatience } from "./store-patience.ts";
+import type { UntilStored } from "./until-stored.ts";
 
 /** What the parts of the service manager share. */
 export interface ServicesCore {
@@ -27,6 +29,8 @@ export interface ServicesCore {
   readonly answeredOnce: AnsweredOnce;
   readonly intents: Intents;
   readonly dependencies: DependencyWaits;
+  readonly untilStored: UntilStored;
+  readonly patience: StorePatience;
   readonly operations: Operations;
   readonly allowedRoots: AllowedRoots;
   readonly probeHosts: ProbeHosts;

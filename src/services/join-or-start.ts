@@ -9,6 +9,8 @@ import { mayJoin } from "./identity.ts";
 import type { ServiceLife } from "./life.ts";
 import type { ServicePlan } from "./plan.ts";
 import { isOver } from "./state.ts";
+import { disown, endUnowned } from "./unowned-row.ts";
+import { isStoreFailure } from "./until-stored.ts";
 
 /** Who wants a service. */
 export interface Claimant {
@@ -137,24 +139,36 @@ async function start(
 ): Promise<ServiceLife> {
   const row = newRow(core, plan, claimant);
   const life = core.launcher.create(row);
-  const insert = () =>
+  const write = () =>
     claim(core, claimant, () =>
       core.store.transaction(async (tx) => {
-        const { record, inserted } = await tx.services.insert(row);
-        if (!inserted) {
-          throw new RuntimeError(
-            "INTERNAL",
-            `a live row of this identity is driven by nobody: ${record.serviceId}`,
-          );
-        }
+        const record = await insert(core, tx, row);
         if (claimant.runId !== "") await lease(tx, record, claimant);
         return record;
       }),
     );
-  await core.launcher.launch(life, plan, insert, (signal) =>
-    core.dependencies.wait(plan, life, joining, signal),
-  );
+  try {
+    await core.launcher.launch(life, plan, write, (signal) =>
+      core.dependencies.wait(plan, life, joining, signal),
+    );
+  } catch (error) {
+    // It may stand for all that: a connection that is lost takes the answer to a commit with it.
+    if (isStoreFailure(error)) void disown(core, row.serviceId).catch(() => {});
+    throw error;
+  }
   return life;
+}
+
+async function insert(core: ServicesCore, tx: StoreQueries, row: Service): Promise<Service> {
+  let { record, inserted } = await tx.services.insert(row);
+  if (!inserted && (await endUnowned(core, tx, record))) {
+    ({ record, inserted } = await tx.services.insert(row));
+  }
+  if (inserted) return record;
+  throw new RuntimeError(
+    "INTERNAL",
+    `a live row of this identity is driven by nobody: ${record.serviceId}`,
+  );
 }
 
 /** Writes a lease, or what comes with one. */

@@ -27,6 +27,7 @@ import {
   type StopReason,
   transition,
 } from "./state.ts";
+import { isStoreFailure } from "./until-stored.ts";
 import { within } from "./within.ts";
 
 /** One service from its row to its end: drives the pure machine of state.ts with real events. */
@@ -321,10 +322,20 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
   async function end(event: LifeEvent, options: StopOptions): Promise<StopReceipt | undefined> {
     if (options.graceMs !== undefined) graceMs = options.graceMs;
     const waited = life.state === "BACKOFF";
-    const told = await tell(event, {}, options.condition);
+    const told = await tell(event, {}, options.condition).catch((error: unknown) => {
+      if (isStoreFailure(error)) goOnIfStored(event).catch(() => {});
+      throw error;
+    });
     // Nothing lived while it waited for its restart.
     if (told && waited) return receiptOf(row, NOTHING_TO_STOP);
     return told ? ending : undefined;
+  }
+
+  /** An intent that was refused may stand for all that. Then it is carried out, as the next server would. */
+  async function goOnIfStored(event: LifeEvent): Promise<void> {
+    const was = life;
+    const stored = await recorder.stored(self.serviceId);
+    if (stored !== undefined && stored.state !== was.state && life === was) await tell(event);
   }
 
   async function endInstance(): Promise<StopReceipt> {

@@ -5,6 +5,8 @@ import type { Service } from "../model/service.ts";
 import type { ServicePatch } from "../store/services.ts";
 import type { Store, StoreQueries } from "../store/store.ts";
 import { type LifeEvent, wasAskedFor } from "./state.ts";
+import type { StorePatience } from "./store-patience.ts";
+import { isStoreFailure, type UntilStored } from "./until-stored.ts";
 
 /** What must hold in the store at the very moment of a stop, or it does not happen. */
 export type StopCondition =
@@ -22,6 +24,8 @@ export interface ServiceRecorder {
     event: LifeEvent,
     condition?: StopCondition,
   ): Promise<Service | undefined>;
+  /** The row as it stands, as soon as the store answers. Rejects when the server ends before. */
+  stored(serviceId: string): Promise<Service | undefined>;
 }
 
 const FIRST_RETRY_MS = 100;
@@ -36,11 +40,14 @@ export function createServiceRecorder(options: {
   readonly store: Store;
   readonly log: Logger;
   readonly failpoints: Failpoints;
+  readonly untilStored: UntilStored;
+  readonly patience: StorePatience;
   /** Aborts when the server ends. */
   readonly closing: AbortSignal;
 }): ServiceRecorder {
-  const { store, log, failpoints, closing } = options;
+  const { store, log, failpoints, patience, closing } = options;
   return {
+    stored: (serviceId) => options.untilStored(() => store.services.get(serviceId)),
     async write(before, patch, event, condition) {
       for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, LONGEST_RETRY_MS)) {
         try {
@@ -48,10 +55,12 @@ export function createServiceRecorder(options: {
           const written = await store.transaction((tx) =>
             writeRow(tx, before, patch, event, condition),
           );
+          patience.written();
           await hitAfter(failpoints, event);
           return written;
         } catch (error) {
           if (event.type === "stop" || event.type === "restart") throw error;
+          if (isStoreFailure(error)) patience.failed(error);
           log.error(
             { err: error, service_id: before.serviceId, event: event.type },
             "row not written yet",
