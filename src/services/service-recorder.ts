@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { RuntimeError } from "../errors.ts";
 import type { Failpoints } from "../failpoints.ts";
 import type { Logger } from "../logger.ts";
 import type { Service } from "../model/service.ts";
@@ -65,7 +66,10 @@ export function createServiceRecorder(options: {
             { err: error, service_id: before.serviceId, event: event.type },
             "row not written yet",
           );
-          await delay(pause, undefined, { signal: closing, ref: false });
+          await delay(pause, undefined, { signal: closing, ref: false }).catch((cause) => {
+            const message = "the server ends before what happened could be written";
+            throw new RuntimeError("SHUTTING_DOWN", message, { cause });
+          });
         }
       }
     },

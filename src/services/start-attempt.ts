@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { maskSecrets } from "../environment/secrets.ts";
-import type { RuntimeError, ServiceFailure } from "../errors.ts";
+import { isRuntimeError, type RuntimeError, type ServiceFailure } from "../errors.ts";
 import type { Failpoints } from "../failpoints.ts";
 import type { Log } from "../logs/log.ts";
 import type { Diagnosis, Service, ServiceExit } from "../model/service.ts";
@@ -151,6 +151,8 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
     } catch (error) {
       // It was being stopped before it had a process: that is no failure of its own.
       if (started === undefined && probing.signal.aborted) return undefined;
+      // Nor is the end of the server: its process goes on, and the next one finds it.
+      if (started !== undefined && isRuntimeError(error, "SHUTTING_DOWN")) return started;
       const why = failureOfError(row(), error);
       failure = { ...why, message: masked(why.message) };
       const { message } = failure;
