@@ -1,7 +1,7 @@
 import { setImmediate as soon } from "node:timers/promises";
 import { isRuntimeError, type ServiceFailure } from "../errors.ts";
 import type { ServiceSpec } from "../model/service-spec.ts";
-import type { WorkspaceState } from "../model/workspace.ts";
+import type { DesiredState, WorkspaceState } from "../model/workspace.ts";
 import { bringUp } from "./bring-up.ts";
 import { configuredSpecs } from "./configured-specs.ts";
 import type { ServicesCore } from "./core.ts";
@@ -87,8 +87,12 @@ export function bootServices(core: ServicesCore): Boot {
       home = (await reread(core.store, listed)) ?? listed;
       if (!isStarted(home)) return;
       const plans = await plansOf(home);
-      // What lives is kept as it is, and is there for those that depend on it.
-      const joinOnly = new Set(plans.filter((plan) => isLiving(core, plan)));
+      // What lives is kept as it is; what is not to run is not started for those that depend on it either.
+      const joinOnly = new Set(
+        plans.filter(
+          (plan) => isLiving(core, plan) || NOT_AT_BOOT.includes(desiredOf(home, plan.name)),
+        ),
+      );
       const outcomes = await bringUp(core, plans, claimant, { noWait: false, joinOnly });
       for (const { life, reused, failure } of outcomes) {
         if (failure !== undefined) fail(failure);
@@ -125,6 +129,8 @@ export function bootServices(core: ServicesCore): Boot {
     core.log.warn({ ...failure }, "a wanted service did not come up");
   }
 }
+
+const NOT_AT_BOOT: readonly (DesiredState | undefined)[] = ["STOPPED", "MANUAL"];
 
 /** Of this node, and those of no node: project workspaces. */
 async function homesOf({ store, settings }: ServicesCore): Promise<readonly ServiceHome[]> {

@@ -139,6 +139,50 @@ describe("a server that is killed while a service waits for another", () => {
   });
 });
 
+describe("wanted services that depend on others, at the boot", () => {
+  it("start after them; what nobody wants is not started, and its dependents fail", async () => {
+    const dataDir = mkdtempSync(join(tmpdir(), "wsrt-boot-"));
+    onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }));
+    const first = await startServer({ dataDir, args: ["--stop-services-on-exit"] });
+    const workspace = await realizePrimary(first);
+    onTestFinished(() => workspace.remove());
+    const dependent = (name: string): SpecInit => ({
+      dependsOn: [{ name, condition: DependencyCondition.READY }],
+    });
+    await first.client.realizeWorkspace({
+      workspaceId: workspace.workspaceId,
+      runtimeConfig: {
+        services: [
+          shellService("web", "exec sleep 600", dependent("db")),
+          shellService("db", "exec sleep 600"),
+          shellService("shop", "exec sleep 600", dependent("off")),
+          shellService("off", "exec sleep 600"),
+        ],
+      },
+    });
+    const target = { case: "workspaceId" as const, value: workspace.workspaceId };
+    await first.client.startServices({ target });
+    await first.client.stopServices({ target, serviceNames: ["off"] });
+    await first.kill("SIGTERM");
+
+    const next = await startServer({ dataDir });
+    onTestFinished(() => next.stop());
+    const reconcile = await eventually(
+      async () => {
+        const { reconcile: found } = await next.client.getRuntimeInfo({});
+        return found !== undefined && found.restarted + found.failed === 3 && found;
+      },
+      { timeoutMs: 60_000 },
+    );
+    expect(reconcile).toMatchObject({
+      restarted: 2,
+      failures: [{ serviceName: "shop", message: expect.stringContaining("depends on off") }],
+    });
+    const { services } = await next.client.listServices({ states: [ServiceState.RUNNING] });
+    expect(services.map(({ serviceName }) => serviceName).sort()).toEqual(["db", "web"]);
+  });
+});
+
 describe("services that depend on others", () => {
   let server: TestServer;
   let workspace: TestWorkspace;
