@@ -31,53 +31,75 @@ export interface GrowthWatcherOptions {
 }
 
 const POLL_MS = 10;
-/** Polls without growth until a watch takes over again. */
-const QUIET_POLLS = 5;
+/** Without growth for this long a watch takes over again, and the log has come to rest. */
+const QUIET_MS = 50;
+/** More events than this within `QUIET_MS` cost more than polls do: 500 a second. */
+const MOST_EVENTS = 25;
+/** A log that only grows slowly by now is worth its events again: who reads it waits for no poll. */
+const POLLING_MS = 500;
 const REFUSED_MS = 250;
 const SWEEP_MS = 1000;
 /** So that a sweep of a thousand logs keeps nobody waiting for milliseconds. */
 const MEMBERS_A_TURN = 64;
 
 /**
- * While a log is quiet the kernel watches it; while it grows, one look each 10 ms costs a fraction of an event
- * for every write. Events get lost (a queue that overflows) and watches refused, so time alone is enough too.
+ * The kernel watches a log that is quiet or grows slowly; while it grows fast, one look each 10 ms costs a
+ * fraction of an event for every write. Events get lost (a queue that overflows) and watches refused, so
+ * time alone is enough too.
  */
 export function createGrowthWatcher(options: GrowthWatcherOptions): GrowthWatcher {
   const { clock, watchDirectory = watchWithInotify } = options;
   const armed = new Map<Growing, { close(): void }>();
-  /** Polls since the last growth. */
+  /** When they were begun to be polled. */
   const polled = new Map<Growing, number>();
+  /** When they grew last: those that have not come to rest. */
+  const unsettled = new Map<Growing, number>();
   const refused = new Set<Growing>();
   const live = new Set<Growing>();
 
-  const poll = (growing: Growing) => {
-    if (!polled.has(growing)) return;
-    if (growing.look(false)) {
-      polled.set(growing, 0);
-      return;
+  const look = (growing: Growing, thorough = false): boolean => {
+    const grew = growing.look(thorough);
+    if (grew && live.has(growing)) {
+      unsettled.set(growing, clock.monotonic());
+      pause.start();
     }
-    const quiet = (polled.get(growing) ?? 0) + 1;
-    polled.set(growing, quiet);
-    if (quiet >= QUIET_POLLS) arm(growing);
+    return grew;
+  };
+  const poll = (growing: Growing) => {
+    const since = polled.get(growing);
+    if (since === undefined) return;
+    look(growing);
+    if (clock.monotonic() - since >= POLLING_MS) arm(growing);
   };
   const startPolling = (growing: Growing) => {
     if (!live.has(growing)) return;
     disarm(growing);
     refused.delete(growing);
-    polled.set(growing, 0);
+    polled.set(growing, clock.monotonic());
     fast.start();
   };
-  const arm = (growing: Growing) => {
+  const rest = (growing: Growing) => {
+    const grewAt = unsettled.get(growing);
+    if (grewAt === undefined || clock.monotonic() - grewAt < QUIET_MS) return;
+    unsettled.delete(growing);
     growing.settle();
+    if (polled.has(growing)) arm(growing);
+  };
+  const arm = (growing: Growing) => {
     polled.delete(growing);
     refused.delete(growing);
+    let events = 0;
+    let since = Number.NEGATIVE_INFINITY;
     try {
       const watcher = watchDirectory(
         growing.directory,
         () => {
           if (armed.get(growing) !== watcher) return;
-          startPolling(growing);
-          growing.look(false);
+          const now = clock.monotonic();
+          if (now - since >= QUIET_MS) [events, since] = [0, now];
+          events += 1;
+          if (events > MOST_EVENTS) startPolling(growing);
+          look(growing);
         },
         () => {
           if (armed.get(growing) !== watcher) return;
@@ -90,7 +112,7 @@ export function createGrowthWatcher(options: GrowthWatcherOptions): GrowthWatche
       refuse(growing);
     }
     // What grew before the watch was there has no event.
-    if (growing.look(false)) startPolling(growing);
+    look(growing);
   };
   const disarm = (growing: Growing) => {
     armed.get(growing)?.close();
@@ -102,10 +124,11 @@ export function createGrowthWatcher(options: GrowthWatcherOptions): GrowthWatche
   };
   const seldom = (growing: Growing) => {
     if (!live.has(growing) || polled.has(growing)) return;
-    if (growing.look(true)) startPolling(growing);
+    if (look(growing, true)) startPolling(growing);
   };
 
   const fast = createTicker(clock, POLL_MS, () => polled.keys(), poll);
+  const pause = createTicker(clock, POLL_MS, () => unsettled.keys(), rest);
   const slow = createTicker(clock, REFUSED_MS, () => refused, seldom);
   const sweep = createTicker(clock, SWEEP_MS, () => live, seldom);
 
@@ -116,8 +139,7 @@ export function createGrowthWatcher(options: GrowthWatcherOptions): GrowthWatche
       arm(growing);
       return () => {
         live.delete(growing);
-        polled.delete(growing);
-        refused.delete(growing);
+        for (const set of [polled, unsettled, refused]) set.delete(growing);
         disarm(growing);
       };
     },
@@ -126,8 +148,8 @@ export function createGrowthWatcher(options: GrowthWatcherOptions): GrowthWatche
     },
     close() {
       for (const growing of [...armed.keys()]) disarm(growing);
-      for (const set of [live, polled, refused]) set.clear();
-      for (const ticker of [fast, slow, sweep]) ticker.stop();
+      for (const set of [live, polled, unsettled, refused]) set.clear();
+      for (const ticker of [fast, pause, slow, sweep]) ticker.stop();
     },
   };
 }

@@ -54,32 +54,71 @@ describe("growth watcher", () => {
     const watched = setUp();
     const { looks } = watched.counts();
     watched.clock.advance(10_000);
-    expect(watched.counts()).toEqual({ looks: looks + 10, settles: 1, watchers: 1 });
+    expect(watched.counts()).toEqual({ looks: looks + 10, settles: 0, watchers: 1 });
   });
 
-  it("looks at once on an event, and then each 10 ms without a watch until growth pauses", () => {
+  /** More events at a time than are worth their looks. */
+  const burst = (watched: ReturnType<typeof setUp>) => {
+    for (let i = 0; i < 30; i++) {
+      watched.grow();
+      watched.fire();
+    }
+  };
+
+  it("looks at once on each event while they are few, and tells when growth has paused", () => {
     const watched = setUp();
-    watched.grow();
-    watched.fire();
-    expect(watched.grown).toBe(true);
+    for (let i = 0; i < 100; i++) {
+      watched.grow();
+      watched.fire();
+      expect(watched.grown).toBe(true);
+      watched.clock.advance(10);
+    }
+    expect(watched.counts()).toMatchObject({ watchers: 1, settles: 0 });
+    watched.clock.advance(50);
+    expect(watched.counts()).toMatchObject({ watchers: 1, settles: 1 });
+    watched.clock.advance(900);
+    expect(watched.counts()).toMatchObject({ watchers: 1, settles: 1 });
+  });
+
+  it("looks each 10 ms without a watch after many events, until growth pauses", () => {
+    const watched = setUp();
+    burst(watched);
     expect(watched.counts().watchers).toBe(0);
     for (let i = 0; i < 20; i++) {
       watched.grow();
       watched.clock.advance(10);
       expect(watched.grown).toBe(true);
     }
-    watched.clock.advance(100);
-    expect(watched.counts()).toMatchObject({ watchers: 1, settles: 2 });
+    watched.clock.advance(60);
+    expect(watched.counts()).toMatchObject({ watchers: 1, settles: 1 });
+  });
+
+  it("tries events again after half a second of polls", () => {
+    const watched = setUp();
+    burst(watched);
+    for (let i = 0; i < 50; i++) {
+      watched.grow();
+      watched.clock.advance(10);
+    }
+    expect(watched.counts()).toMatchObject({ watchers: 1, settles: 0 });
+    watched.grow();
+    watched.fire();
+    expect(watched.grown).toBe(true);
+    expect(watched.counts().watchers).toBe(1);
+    burst(watched);
+    expect(watched.counts().watchers).toBe(0);
   });
 
   it("finds what grew while the watch was being made", () => {
     let onWatch: () => void = () => undefined;
     const watched = setUp({ onWatch: () => onWatch() });
-    watched.fire();
+    burst(watched);
     onWatch = watched.grow;
-    watched.clock.advance(50);
+    watched.clock.advance(60);
     expect(watched.grown).toBe(true);
-    expect(watched.counts().watchers).toBe(0);
+    expect(watched.counts()).toMatchObject({ watchers: 1, settles: 1 });
+    watched.clock.advance(60);
+    expect(watched.counts().settles).toBe(2);
   });
 
   it("finds within a second what no event told of", () => {
