@@ -167,10 +167,14 @@ async function leaseFor(
   const claim = {
     companyId: workspace.companyId,
     workspaceId: workspace.workspaceId,
+    serviceId: "",
     runId: claimant.runId,
+    mode: "SHARED" as const,
     ttlMs: claimant.leaseTtlMs,
   };
-  await claimant.write(() =>
-    core.store.transaction((tx) => leaseWorkspace(tx, { ...claim, mode: "SHARED" })),
+  await claimant.write(
+    async () =>
+      (await core.store.leases.standing(claim)) ??
+      core.store.transaction((tx) => leaseWorkspace(tx, claim)),
   );
 }

@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from "uuid";
 import { RuntimeError } from "../errors.ts";
 import type { Service } from "../model/service.ts";
 import type { ServiceSpec } from "../model/service-spec.ts";
+import type { LeaseClaim } from "../store/leases.ts";
 import type { StoreQueries } from "../store/store.ts";
 import type { Joining } from "./await-dependencies.ts";
 import type { ServicesCore } from "./core.ts";
@@ -120,15 +121,22 @@ async function join(core: ServicesCore, life: ServiceLife, claimant: Claimant): 
     return false;
   }
   if (claimant.runId === "") return !life.isEnding();
-  return claim(core, claimant, () =>
-    core.store.transaction(async (tx) => {
-      const row = await tx.services.get(life.serviceId);
-      if (row === undefined || life.isEnding() || isOver(row.state)) return false;
-      if (row.state === "STOPPING" && row.stateReason === "STOP_REQUESTED") return false;
-      await lease(tx, row, claimant);
-      return true;
-    }),
-  );
+  const joinable = async ({ services }: StoreQueries) => {
+    const row = await services.get(life.serviceId);
+    if (row === undefined || life.isEnding() || isOver(row.state)) return undefined;
+    return row.state === "STOPPING" && row.stateReason === "STOP_REQUESTED" ? undefined : row;
+  };
+  return claim(core, claimant, async () => {
+    const row = await joinable(core.store);
+    if (row === undefined) return false;
+    // Whoever would stop it sees the lease that stands, as one that is renewed.
+    if ((await core.store.leases.standing(claimOf(row, claimant))) !== undefined) return true;
+    return core.store.transaction(async (tx) => {
+      const present = await joinable(tx);
+      if (present !== undefined) await tx.leases.acquire(claimOf(present, claimant));
+      return present !== undefined;
+    });
+  });
 }
 
 async function start(
@@ -143,7 +151,7 @@ async function start(
     claim(core, claimant, () =>
       core.store.transaction(async (tx) => {
         const record = await insert(core, tx, row);
-        if (claimant.runId !== "") await lease(tx, record, claimant);
+        if (claimant.runId !== "") await tx.leases.acquire(claimOf(record, claimant));
         return record;
       }),
     );
@@ -185,15 +193,15 @@ async function claim<T>(
   });
 }
 
-async function lease(tx: StoreQueries, row: Service, claimant: Claimant): Promise<void> {
-  await tx.leases.acquire({
+function claimOf(row: Service, claimant: Claimant): LeaseClaim {
+  return {
     companyId: row.companyId,
     runId: claimant.runId,
     workspaceId: claimant.workspaceId,
     serviceId: row.serviceId,
     mode: "SHARED",
     ttlMs: claimant.leaseTtlMs,
-  });
+  };
 }
 
 /** The store holds the names of a service's variables; values stand in the instance's own 0600 file. */

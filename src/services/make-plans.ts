@@ -44,6 +44,10 @@ export async function makePlans(
   for (const [index, plan] of plans.entries()) {
     checkProbeTargets(plan, `${field}[${index}]`, core.probeHosts);
   }
-  await Promise.all(plans.map(({ cwd }) => core.allowedRoots.resolve(cwd)));
+  // Where one of its identity, directory included, lives already, nothing will be started.
+  const toBeStarted = plans.filter(
+    ({ identity }) => core.registry.ofIdentity(identity.base).length === 0,
+  );
+  await Promise.all(toBeStarted.map(({ cwd }) => core.allowedRoots.resolve(cwd)));
   return plans;
 }

@@ -3,6 +3,7 @@ import type { Lease, LeaseMode } from "../model/lease.ts";
 import type { Page, PageRequest } from "../model/page.ts";
 import { optional } from "./json.ts";
 import { readPage } from "./page.ts";
+import { prepareQuery } from "./prepared.ts";
 import type { ResourceTable } from "./resource.ts";
 import { deleteResource, insertResource, reviseResource } from "./resource.ts";
 import type { Db, LeaseTable } from "./schema.ts";
@@ -38,6 +39,11 @@ export interface LeaseQueries {
    * new fencing token. Whether others stand against it is the caller's to ask, in one transaction.
    */
   acquire(claim: LeaseClaim): Promise<Lease>;
+  /**
+   * The run's claim on this very thing if it need not be acquired again: live, of this mode and ttl, and
+   * renewed so short a time ago that it ends 1 % of its ttl early at most, and 1 s.
+   */
+  standing(claim: LeaseClaim): Promise<Lease | undefined>;
   /** Each live lease of the run for `ttlMs` from now; absent: for its own ttl. */
   renewRun(runId: string, ttlMs?: number): Promise<Lease[]>;
   /**
@@ -72,6 +78,15 @@ export interface LeaseQueries {
 export function createLeaseQueries(session: Session): LeaseQueries {
   return {
     acquire: (claim) => session.write((tx) => acquire(tx, claim)),
+    standing: async (claim) => {
+      const { runId, workspaceId, serviceId, mode, ttlMs } = claim;
+      const [row] = await session.query(claimed, { runId, workspaceId, serviceId });
+      if (row === undefined || row.mode !== mode || row.ttl_ms !== ttlMs) return undefined;
+      const age = session.clock.now() - row.renew_time;
+      // A clock that was set back says nothing of an age.
+      const fresh = ttlMs === 0 ? FRESH_MS : Math.min(ttlMs / 100, FRESH_MS);
+      return age >= 0 && age <= fresh ? fromRow(row) : undefined;
+    },
     renewRun: (runId, ttlMs) =>
       session.write(async (tx) => {
         const leases = await selectLive(tx, { run_id: runId });
@@ -93,7 +108,11 @@ export function createLeaseQueries(session: Session): LeaseQueries {
     holdersOfWorkspace: (workspaceId) =>
       selectLive(session, { workspace_id: workspaceId, service_id: "" }),
     holdersOfService: (serviceId) => selectLive(session, { service_id: serviceId }),
-    listByRun: (runId) => selectLive(session, { run_id: runId }),
+    listByRun: async (runId) => {
+      const now = session.clock.now();
+      const leases = (await session.query(ofRun, { runId })).map(fromRow);
+      return leases.filter((lease) => isLive(lease, now));
+    },
     listByWorkspace: (workspaceId) => selectLive(session, { workspace_id: workspaceId }),
     listLive: (companyId) => selectLive(session, companyId === "" ? {} : { company_id: companyId }),
     listExpired: () =>
@@ -109,6 +128,29 @@ export function createLeaseQueries(session: Session): LeaseQueries {
     deleteByWorkspace: (workspaceId) => deleteWhere(session, { workspace_id: workspaceId }),
   };
 }
+
+/** Callers who ask again and again need no write each time. */
+const FRESH_MS = 1_000;
+
+const claimed = prepareQuery(
+  ["runId", "workspaceId", "serviceId"],
+  ({ db }, claim: { runId: string; workspaceId: string; serviceId: string }) =>
+    db
+      .selectFrom("leases")
+      .selectAll()
+      .where("run_id", "=", claim.runId)
+      .where("workspace_id", "=", claim.workspaceId)
+      .where("service_id", "=", claim.serviceId),
+);
+
+const ofRun = prepareQuery(["runId"], ({ db }, { runId }: { runId: string }) =>
+  db
+    .selectFrom("leases")
+    .selectAll()
+    .where("run_id", "=", runId)
+    .orderBy("create_time")
+    .orderBy("lease_id"),
+);
 
 async function acquire(tx: WriteSession, claim: LeaseClaim): Promise<Lease> {
   const now = tx.clock.now();

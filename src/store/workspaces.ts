@@ -11,6 +11,7 @@ import type {
 } from "../model/workspace.ts";
 import { fromJson, fromOptionalJson, optional, toOptionalJson } from "./json.ts";
 import { readPage } from "./page.ts";
+import { prepareQuery } from "./prepared.ts";
 import type { Inserted, Patch, ResourceTable } from "./resource.ts";
 import { deleteResource, insertResource, updateResource } from "./resource.ts";
 import type { Db, WorkspaceTable } from "./schema.ts";
@@ -113,13 +114,14 @@ export function createWorkspaceQueries(session: Session): WorkspaceQueries {
   };
 }
 
-function get(session: Session, workspaceId: string): Promise<Workspace | undefined> {
-  return session.read(async (db) => {
-    const query = db.selectFrom("workspaces").selectAll();
-    const row = await query.where("workspace_id", "=", workspaceId).executeTakeFirst();
-    return row && fromRow(row);
-  });
+async function get(session: Session, workspaceId: string): Promise<Workspace | undefined> {
+  const [row] = await session.query(byId, { workspaceId });
+  return row && fromRow(row);
 }
+
+const byId = prepareQuery(["workspaceId"], ({ db }, { workspaceId }: { workspaceId: string }) =>
+  db.selectFrom("workspaces").selectAll().where("workspace_id", "=", workspaceId),
+);
 
 function findSameBranch(session: Session, record: NewWorkspace): Promise<Workspace | undefined> {
   const { strategy, state, companyId, gitCommonDir, branchName } = record;

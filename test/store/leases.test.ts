@@ -22,6 +22,33 @@ describe.each(databases)("leases on $name", (database) => {
     expect(await store.leases.listByRun("r1")).toStrictEqual([second]);
   });
 
+  it("need not acquire again what was renewed within the last hundredth of its ttl, or second", async () => {
+    const { store, clock } = fixture();
+    const claim = newClaim({ ttlMs: 10_000, serviceId: "s1" });
+    expect(await store.leases.standing(claim)).toBe(undefined);
+    const lease = await store.leases.acquire(claim);
+    clock.advance(100);
+    expect(await store.leases.standing(claim)).toStrictEqual(lease);
+    for (const other of [
+      { ttlMs: 10_001 },
+      { mode: "EXCLUSIVE" as const },
+      { runId: "r2" },
+      { workspaceId: "w2" },
+      { serviceId: "" },
+    ]) {
+      expect(await store.leases.standing({ ...claim, ...other })).toBe(undefined);
+    }
+    clock.advance(1);
+    expect(await store.leases.standing(claim)).toBe(undefined);
+
+    const forever = newClaim({ ttlMs: 0, runId: "r3" });
+    await store.leases.acquire(forever);
+    clock.advance(1_000);
+    expect(await store.leases.standing(forever)).toMatchObject({ runId: "r3" });
+    clock.advance(1);
+    expect(await store.leases.standing(forever)).toBe(undefined);
+  });
+
   it("never expires with a ttl of 0, and can become so", async () => {
     const { store, clock } = fixture();
     await store.leases.acquire(newClaim({ ttlMs: 100 }));

@@ -24,14 +24,15 @@ export const serviceStatesFromValues = enumListReader(ServiceState);
 
 type ServiceMessage = MessageShape<typeof ServiceSchema>;
 
-const messages = new WeakMap<Service, ServiceMessage>();
+const plainMessages = new WeakMap<Service, ServiceMessage>();
+const reusedMessages = new WeakMap<Service, ServiceMessage>();
 
 /**
  * One message for one record, not to be changed by anybody. `reused` stands only in answers to the call
  * that asked for the service.
  */
 export function serviceToMessage(service: Service, reused = false): ServiceMessage {
-  if (reused) return createMessage(service, reused);
+  const messages = reused ? reusedMessages : plainMessages;
   let message = messages.get(service);
   if (message === undefined) {
     message = createMessage(service, reused);
