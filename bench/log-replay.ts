@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { statSync } from "node:fs";
-import { join } from "node:path";
 import { eventually } from "../test/support/eventually.ts";
 import { shellService } from "../test/support/workspace.ts";
 import { type Bench, type Measure, sized } from "./support/bench.ts";
@@ -15,6 +14,7 @@ import {
   type Transfer,
 } from "./support/grpc-client.ts";
 import { cpuMs } from "./support/process-cost.ts";
+import { lines, stdoutOf } from "./support/programs.ts";
 import { type Scene, withBareServer, withScene } from "./support/scene.ts";
 import { alternate, median, medianRatio } from "./support/statistics.ts";
 import { report } from "./support/table.ts";
@@ -34,8 +34,12 @@ export const logReplay: Bench = {
 
 async function measure(scene: Scene, bare: Parameters<typeof drainBare>[0]): Promise<Measure[]> {
   const { server } = scene;
-  const serviceId = await scene.start(writerOf(LOG_BYTES));
-  const file = join(server.dataDir, "services", serviceId, "stdout.log");
+  const serviceId = await scene.start(
+    shellService("writer", lines(LOG_BYTES), {
+      logs: { maxBytes: BigInt(2 * LOG_BYTES) } as never,
+    }),
+  );
+  const file = stdoutOf(scene, serviceId);
   await eventually(() => statSync(file).size === LOG_BYTES, {
     timeoutMs: 60_000,
     intervalMs: 100,
@@ -72,13 +76,6 @@ async function measure(scene: Scene, bare: Parameters<typeof drainBare>[0]): Pro
     { what: "server CPU of StreamLogs", value: median(costs("ours")), unit: "ms/GB" },
     { what: "server CPU of bare grpc-js", value: median(costs("grpc")), unit: "ms/GB" },
   ];
-}
-
-/** A service that writes so much at full speed, and then only is there. */
-export function writerOf(bytes: number) {
-  return shellService("writer", `yes ${"x".repeat(99)} | head -c ${bytes}; exec sleep 600`, {
-    logs: { maxBytes: BigInt(2 * bytes) } as never,
-  });
 }
 
 async function replay({ server }: Scene, serviceId: string): Promise<Transfer> {

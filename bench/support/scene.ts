@@ -1,12 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { startServer, type TestServer, type TestServerOptions } from "../../test/support/server.ts";
-import { realizePrimary, type SpecInit } from "../../test/support/workspace.ts";
+import { realizePrimary, type SpecInit, type TestWorkspace } from "../../test/support/workspace.ts";
 
 /** A server in a process of its own, a workspace on it, and what ends with them. */
 export interface Scene {
   readonly server: TestServer;
   readonly workspaceId: string;
+  /** Where its services run. */
+  readonly directory: string;
   /** Of a run of its own; resolves with the service's id once it is ready. */
   start(spec: SpecInit): Promise<string>;
   stop(serviceId: string): Promise<void>;
@@ -28,7 +30,7 @@ export async function withScene<T>(
   try {
     const workspace = await realizePrimary(server);
     try {
-      return await use(createScene(server, workspace.workspaceId));
+      return await use(createScene(server, workspace));
     } finally {
       workspace.remove();
     }
@@ -57,11 +59,12 @@ export async function withBareServer<T>(use: (bare: BareServer) => Promise<T>): 
   }
 }
 
-function createScene(server: TestServer, workspaceId: string): Scene {
+function createScene(server: TestServer, { workspaceId, cwd }: TestWorkspace): Scene {
   let runs = 0;
   return {
     server,
     workspaceId,
+    directory: cwd,
     async start(spec) {
       runs += 1;
       const { services } = await server.client.ensureServices({
