@@ -92,7 +92,7 @@ export async function startApp(config: Config, { directory, door, log }: Given):
     mkdirSync(place(name), { recursive: true, mode: 0o700 });
   }
 
-  const hub = createHub();
+  const hub = createHub({ clock });
   let expiry: LeaseExpiry | undefined;
   let idle: IdleSweep | undefined;
   const store = await openStore({

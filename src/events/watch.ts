@@ -58,6 +58,7 @@ export async function* watchChanges(options: WatchOptions): AsyncGenerator<Watch
   const { source, hub, clock, filter, signal } = options;
   const limit = options.noFold ? MESSAGE_SIZE : READ_SIZE;
   const alarm = createAlarm(hub, clock, signal);
+  const view = JSON.stringify([options.noFold, filter]);
   try {
     const from =
       options.cursor === "" ? undefined : decodeCursor(source.generation, options.cursor);
@@ -73,12 +74,17 @@ export async function* watchChanges(options: WatchOptions): AsyncGenerator<Watch
       isTailTrusted = true;
 
       if (changes.length > 0) {
-        const next = options.noFold ? unfolded(changes) : fold(changes, MESSAGE_SIZE);
-        revision = next.revision;
-        const visible = next.changes.flatMap((change) => project(filter, change) ?? []);
-        if (visible.length === 0) continue;
+        // The same message for all who see the same: it is encoded once.
+        const told =
+          tail === undefined
+            ? tell(options, changes)
+            : hub.shared(`${view} ${revision} ${changes.at(-1)?.revision}`, () =>
+                tell(options, changes),
+              );
+        revision = told.revision;
+        if (told.message === undefined) continue;
         lastMessage = clock.monotonic();
-        yield message(source, revision, { changes: visible });
+        yield told.message;
         continue;
       }
 
@@ -95,6 +101,20 @@ export async function* watchChanges(options: WatchOptions): AsyncGenerator<Watch
   } finally {
     alarm.release();
   }
+}
+
+interface Told {
+  /** Undefined when the watcher sees none of the changes. */
+  readonly message: WatchMessage | undefined;
+  /** Up to which revision it tells what happened. */
+  readonly revision: number;
+}
+
+function tell({ source, filter, noFold }: WatchOptions, changes: readonly Change[]): Told {
+  const { revision, changes: folded } = noFold ? unfolded(changes) : fold(changes, MESSAGE_SIZE);
+  const visible = folded.flatMap((change) => project(filter, change) ?? []);
+  if (visible.length === 0) return { message: undefined, revision };
+  return { message: message(source, revision, { changes: visible }), revision };
 }
 
 /** Returns the revision that the snapshot is the state of. */

@@ -6,7 +6,10 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { ServiceSchema } from "../../gen/workspace/runtime/v1/service_pb.ts";
-import { ChangeSchema } from "../../gen/workspace/runtime/v1/watch_pb.ts";
+import {
+  ChangeSchema,
+  WatchStatusResponseSchema,
+} from "../../gen/workspace/runtime/v1/watch_pb.ts";
 import type { Encoded } from "./encode.ts";
 import { varintSize, writeVarint } from "./varint.ts";
 
@@ -24,7 +27,7 @@ export function sharingEncoder(desc: DescMessage): ((message: Message) => Encode
   });
   if (fields.length === 0) return undefined;
 
-  return (message) => {
+  const encode = (message: Message): Encoded => {
     const rest = { ...message } as Record<string, unknown>;
     const parts: { tag: number; bytes: Uint8Array }[] = [];
     for (const { field, encode } of fields) {
@@ -35,6 +38,23 @@ export function sharingEncoder(desc: DescMessage): ((message: Message) => Encode
       for (const one of messages) parts.push({ tag, bytes: encode(one) });
     }
     return concatenate(toBinary(desc, rest as unknown as Message), parts);
+  };
+  return desc.typeName === WatchStatusResponseSchema.typeName ? encodeWholeOnce(encode) : encode;
+}
+
+const wholes = new WeakMap<Message, Buffer>();
+
+/** For messages that go to many as they are. */
+function encodeWholeOnce(encode: (message: Message) => Encoded): (message: Message) => Encoded {
+  return (message) => {
+    let whole = wholes.get(message);
+    if (whole === undefined) {
+      const encoded = encode(message);
+      whole = Buffer.allocUnsafe(encoded.byteLength);
+      encoded.copy(whole, 0);
+      wholes.set(message, whole);
+    }
+    return whole;
   };
 }
 

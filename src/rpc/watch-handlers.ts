@@ -42,15 +42,29 @@ export function createWatchHandlers(watch: Watch): Pick<Handlers, "watchStatus">
         signal,
       });
       for await (const message of messages) {
-        yield create(WatchStatusResponseSchema, {
-          changes: message.changes.map(changeToMessage),
-          cursor: message.cursor,
-          snapshotComplete: message.snapshotComplete,
-          heartbeat: message.heartbeat,
-        });
+        yield watchToMessage(message);
       }
     },
   };
+}
+
+type WatchStatusResponse = MessageShape<typeof WatchStatusResponseSchema>;
+
+const responses = new WeakMap<WatchMessage, WatchStatusResponse>();
+
+/** One response for one message, which goes to all watchers who see the same. */
+function watchToMessage(message: WatchMessage): WatchStatusResponse {
+  let response = responses.get(message);
+  if (response === undefined) {
+    response = create(WatchStatusResponseSchema, {
+      changes: message.changes.map(changeToMessage),
+      cursor: message.cursor,
+      snapshotComplete: message.snapshotComplete,
+      heartbeat: message.heartbeat,
+    });
+    responses.set(message, response);
+  }
+  return response;
 }
 
 const messages = new WeakMap<Change, MessageShape<typeof ChangeSchema>>();

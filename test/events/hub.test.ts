@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { createHub } from "../../src/events/hub.ts";
+import { createManualClock } from "../logs/support/manual-clock.ts";
 import { upserted } from "./new-changes.ts";
 
 describe("the hub", () => {
@@ -56,5 +57,35 @@ describe("the hub", () => {
     hub.publish([upserted(3)]);
     expect(wakes).toBe(3);
     expect(hub.watchers).toBe(0);
+  });
+
+  it("wakes at once after a quiet time, and then for all of 25 ms together", () => {
+    const clock = createManualClock();
+    const hub = createHub({ clock });
+    let wakes = 0;
+    hub.subscribe(() => {
+      wakes += 1;
+    });
+    hub.publish([upserted(1)]);
+    expect(wakes).toBe(1);
+    hub.publish([upserted(2)]);
+    hub.publish([upserted(3)]);
+    clock.advance(24);
+    expect(wakes).toBe(1);
+    clock.advance(1);
+    expect(wakes).toBe(2);
+    clock.advance(100);
+    expect(wakes).toBe(2);
+    hub.publish([upserted(4)]);
+    expect(wakes).toBe(3);
+  });
+
+  it("makes one answer for all who ask for the same", () => {
+    const hub = createHub();
+    const first = hub.shared("key", () => ({}));
+    expect(hub.shared("key", () => ({}))).toBe(first);
+    expect(hub.shared("other", () => ({}))).not.toBe(first);
+    for (let i = 0; i < 100; i += 1) hub.shared(`later ${i}`, () => ({}));
+    expect(hub.shared("key", () => ({}))).not.toBe(first);
   });
 });
