@@ -5,3 +5,5 @@ import { useCompileCache } from "./cli/compile-cache.ts";
 useCompileCache();
 const { runProgram } = await import("./cli/program.ts");
 process.exitCode = await runProgram(process.argv);
+// A server that could not start holds its address by now, and perhaps more: it is not to wait for any of it.
+if (process.exitCode !== 0) process.exit();
