@@ -7,6 +7,7 @@ import {
 import { RuntimeError } from "../errors.ts";
 import { encodeStatus, type RpcStatus, statusOf, undecodable } from "../rpc/status.ts";
 import type { Access } from "./auth.ts";
+import { leaveConnection } from "./cut-uploads.ts";
 
 /**
  * Refuses a call before its request is read, and gives details to the errors that the library makes
@@ -19,7 +20,10 @@ export function guardCalls(
 ): ServerInterceptor {
   return (method, call) => {
     const sendStatus = call.sendStatus.bind(call);
-    call.sendStatus = (status) => sendStatus(status.metadata ? status : withDetails(status));
+    call.sendStatus = (status) => {
+      if (!status.metadata && status.code === code.RESOURCE_EXHAUSTED) leaveConnection(call);
+      sendStatus(status.metadata ? status : withDetails(status));
+    };
 
     const service = method.path.slice(1, method.path.lastIndexOf("/"));
     if (!isOpen(service)) {

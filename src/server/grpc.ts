@@ -14,6 +14,7 @@ import { statusOf, undecodable } from "../rpc/status.ts";
 import { callEnded } from "../rpc/status-error.ts";
 import { type Answers, createRace, pullAnswers } from "./answer.ts";
 import type { Call } from "./calls.ts";
+import { leaveCutUploads } from "./cut-uploads.ts";
 import { type GrpcStatus, grpcStatus, guardCalls } from "./grpc-guard.ts";
 import { sendInPlace } from "./grpc-in-place.ts";
 import { logFailure, type ServerLog } from "./log.ts";
@@ -39,7 +40,11 @@ export function createGrpcTransport(options: TransportOptions): GrpcTransport {
     "grpc.keepalive_timeout_ms": limits.pingTimeoutMs,
     // Its counters cost a tenth of a unary call and nobody reads them.
     "grpc.enable_channelz": 0,
-    interceptors: [guardCalls(access, (service) => openServices.has(service)), sendInPlace],
+    interceptors: [
+      guardCalls(access, (service) => openServices.has(service)),
+      leaveCutUploads,
+      sendInPlace,
+    ],
   });
   for (const registration of registrations) {
     for (const method of registration.service.methods)
