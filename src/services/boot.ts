@@ -114,12 +114,15 @@ export function bootServices(core: ServicesCore): Boot {
     try {
       return await plan(wanted);
     } catch {
-      const alone = names.map((name) =>
-        plan(withDependencies(specs, [name])).catch((error: unknown) => {
+      const alone = wanted.map(nameOf).map(async (name) => {
+        try {
+          const plans = await plan(withDependencies(specs, [name]));
+          return plans.filter((one) => one.name === name);
+        } catch (error) {
           fail(unexpected(name, error));
           return [];
-        }),
-      );
+        }
+      });
       return (await Promise.all(alone)).flat();
     }
   }
