@@ -9,10 +9,43 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ServiceState } from "../gen/workspace/runtime/v1/service_pb.ts";
 import { startServer, type TestServer } from "../test/support/server.ts";
 import { realizePrimary, shellService } from "../test/support/workspace.ts";
+import { type Bench, type Measure, sized } from "./support/bench.ts";
+import { median } from "./support/statistics.ts";
+import { report } from "./support/table.ts";
 
 const MAIN = new URL("../src/main.ts", import.meta.url).pathname;
 /** Services of one call. */
 const AT_ONCE = 100;
+
+const COUNTS = sized([0, 1_000], [0, 50]);
+const ROUNDS = sized(5, 1);
+
+/** A server that is spawned where its predecessor was killed, and the services of that live. */
+export const coldStart: Bench = {
+  number: 11,
+  title: `Cold start with ${COUNTS.join(" and ")} living services`,
+  async run() {
+    const measures: Measure[] = [];
+    for (const count of COUNTS) measures.push(...(await measure(count)));
+    return measures;
+  },
+};
+
+async function measure(count: number): Promise<Measure[]> {
+  const starts = await measureColdStarts(count, ROUNDS);
+  const of = (key: keyof ColdStart) => median(starts.map((start) => start[key]));
+  return [
+    {
+      what: `spawn to \`adopted: ${of("adopted")}\``,
+      value: of("adoptedMs"),
+      unit: "ms",
+      ...(count === 0 ? {} : { target: { atMost: 2_000 } }),
+    },
+    { what: `spawn to the first answer about health, ${count}`, value: of("healthMs"), unit: "ms" },
+    { what: `longest wait for such an answer, ${count}`, value: of("slowestHealthMs"), unit: "ms" },
+    { what: `the server's CPU until then, ${count}`, value: of("cpuMs"), unit: "ms" },
+  ];
+}
 
 export interface ColdStart {
   readonly services: number;
@@ -28,10 +61,14 @@ export interface ColdStart {
 }
 
 /**
- * How soon a server that finds `count` living services serves again. Its predecessor is killed; the
- * services (each a `sleep` with its shim and writers) go on.
+ * How soon a server that finds `count` living services serves again, `rounds` times. Its predecessor is
+ * killed; the services (each a `sleep` with its shim and writers) go on.
  */
-export async function measureColdStart(count: number, nodeArgs: readonly string[] = []) {
+export async function measureColdStarts(
+  count: number,
+  rounds: number,
+  nodeArgs: readonly string[] = [],
+): Promise<ColdStart[]> {
   const dataDir = mkdtempSync(join(tmpdir(), "wsrt-cold-"));
   const first = await startServer({ dataDir });
   const workspace = await realizePrimary(first);
@@ -46,13 +83,16 @@ export async function measureColdStart(count: number, nodeArgs: readonly string[
     });
   }
   await first.kill("SIGKILL");
-  const found = await startMeasured(dataDir, nodeArgs);
+  const starts: ColdStart[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    starts.push({ services: count, ...(await startMeasured(dataDir, nodeArgs)) });
+  }
   const last = await startServer({ dataDir });
   await stopAll(last);
   await last.stop();
   workspace.remove();
   rmSync(dataDir, { recursive: true, force: true });
-  return { services: count, ...found } satisfies ColdStart;
+  return starts;
 }
 
 /** Until none is left: a bench leaves no process, and `stop` of a test's server ends 500 at most. */
@@ -150,6 +190,4 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-if (import.meta.main) {
-  console.log(await measureColdStart(Number(process.argv[2] ?? 1000), process.execArgv));
-}
+if (import.meta.main) await report(coldStart);

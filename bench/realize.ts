@@ -3,17 +3,25 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startServer } from "../test/support/server.ts";
-import { median, quantile } from "./support/statistics.ts";
+import { type Bench, type Measure, sized } from "./support/bench.ts";
+import { alternate, median, medianRatio, quantile } from "./support/statistics.ts";
+import { report } from "./support/table.ts";
 
-const FILES = Number(process.env.BENCH_FILES ?? 5_000);
-const ROUNDS = 10;
-const REUSES = 30;
+const FILES = sized(5_000, 500);
+const ROUNDS = sized(10, 3);
+const REUSES = sized(30, 5);
 
 /**
- * A worktree of a clone of 5,000 files, made by RealizeWorkspace and by bare `git worktree add`,
- * alternating in one run; and a realize that finds it there. No provision command.
+ * A worktree of a clone, made by RealizeWorkspace and by bare `git worktree add`; and a realize that finds
+ * it there. No provision command.
  */
-export async function measureRealize(): Promise<Record<string, number>> {
+export const realizeWorktree: Bench = {
+  number: 12,
+  title: `RealizeWorkspace of a worktree of ${FILES} files`,
+  run: measure,
+};
+
+async function measure(): Promise<Measure[]> {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), "bench-realize-")));
   const repository = join(directory, "repository");
   git(directory, "clone", "--quiet", makeRepository(join(directory, "origin")), repository);
@@ -31,26 +39,28 @@ export async function measureRealize(): Promise<Record<string, number>> {
     git(repository, "worktree", "add", "-b", `bare-${round}`, path, "origin/main");
   };
   try {
-    const [ours, theirs, reuses]: [number[], number[], number[]] = [[], [], []];
-    for (let round = 0; round <= ROUNDS; round += 1) {
-      const realized = await milliseconds(() => realize(round));
-      const added = await milliseconds(() => bare(round));
-      // The first warms the caches of both.
-      if (round > 0) {
-        ours.push(realized);
-        theirs.push(added);
-      }
-    }
+    const reuses: number[] = [];
+    const rounds = await alternate(ROUNDS + 1, {
+      ours: (round) => milliseconds(() => realize(round)),
+      git: (round) => milliseconds(() => bare(round)),
+    });
+    // The first warms the caches of both.
+    const [ours, theirs] = [rounds.ours.slice(1), rounds.git.slice(1)];
     for (let round = 0; round < REUSES; round += 1) {
       reuses.push(await milliseconds(() => realize(round % ROUNDS)));
     }
-    return {
-      realizeMedianMs: median(ours),
-      worktreeAddMedianMs: median(theirs),
-      realizeToWorktreeAdd: median(ours) / median(theirs),
-      reuseMedianMs: median(reuses),
-      reuseP90Ms: quantile(reuses, 0.9),
-    };
+    return [
+      { what: "RealizeWorkspace", value: median(ours), unit: "ms" },
+      { what: "`git worktree add`", value: median(theirs), unit: "ms" },
+      {
+        what: "RealizeWorkspace to `git worktree add`",
+        value: medianRatio(ours, theirs),
+        unit: "×",
+        target: { atMost: 1.1 },
+      },
+      { what: "RealizeWorkspace that finds it, median", value: median(reuses), unit: "ms" },
+      { what: "RealizeWorkspace that finds it, p90", value: quantile(reuses, 0.9), unit: "ms" },
+    ];
   } finally {
     await server.stop();
     rmSync(directory, { recursive: true, force: true });
@@ -82,4 +92,4 @@ async function milliseconds(action: () => unknown): Promise<number> {
   return performance.now() - start;
 }
 
-if (import.meta.main) console.log(await measureRealize());
+if (import.meta.main) await report(realizeWorktree);
