@@ -22,6 +22,7 @@ import { createHandlers } from "./rpc/handlers.ts";
 import type { RuntimeInfo } from "./rpc/info-handlers.ts";
 import { followGroup } from "./runs/follow-group.ts";
 import { prepareRun } from "./runs/prepare-run.ts";
+import { countActiveResources } from "./server/active-resources.ts";
 import type { Door } from "./server/door.ts";
 import { createServer } from "./server/server.ts";
 import { loadToken } from "./server/token.ts";
@@ -264,6 +265,7 @@ export async function startApp(config: Config, { directory, door, log }: Given):
       log_readers: logs.counts().readers,
       file_watches: logs.counts().watchers,
       status_watchers: hub.watchers,
+      ...countActiveResources(),
     },
     limits: {
       stop_proof_cgroup: Number(supervisor.capabilities().cgroup),

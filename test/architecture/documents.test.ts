@@ -10,7 +10,7 @@ const documents = [
   "README.md",
   "CONTRIBUTING.md",
   "SECURITY.md",
-  ...["api", "architecture", "decisions", "dependencies", "operations"].map(
+  ...["api", "architecture", "decisions", "dependencies", "operations", "reliability"].map(
     (name) => `docs/${name}.md`,
   ),
 ];

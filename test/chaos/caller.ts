@@ -23,20 +23,21 @@ export function createCaller(
     const until = performance.now() + AWAY_MS;
     for (let tries = 1; ; tries += 1) {
       figures.add("calls");
-      history.note(who, tries === 1 ? what : `${what} (try ${tries})`);
+      if (tries === 1) history.note(who, what);
       try {
         const answer = await work();
-        history.note(who, `${what}: ok`);
+        history.note(who, `${what}: ok${tries === 1 ? "" : `, at try ${tries}`}`);
         return answer;
       } catch (error) {
         if (!(error instanceof ConnectError)) throw error;
         const { reason, status, message } = errorDetails(error);
-        history.note(who, `${what}: ${status} ${reason} ${message.slice(0, 300)}`);
         if (error.code === Code.Unavailable && performance.now() < until) {
+          if (tries === 1) history.note(who, `${what}: cut, ${message.slice(0, 100)}`);
           figures.add("calls_cut");
           await sleep(50);
           continue;
         }
+        history.note(who, `${what}: ${status} ${reason} ${message.slice(0, 300)}`);
         if (!expected.includes(reason)) {
           throw new Error(`${who}: ${what}: ${status} ${reason}: ${message}`, { cause: error });
         }

@@ -9,6 +9,7 @@ const CROSSED = [
   "SERVICE_NOT_FOUND",
   "WORKSPACE_ARCHIVED",
   "RUN_RELEASED",
+  "SPAWN_FAILED",
 ];
 
 /** A person at the console: stops, starts and restarts what others use, at times by force. */

@@ -10,6 +10,8 @@ const CROSSED = [
   "WORKSPACE_ARCHIVED",
   "WORKSPACE_LEASED",
   "RUN_RELEASED",
+  // In a worktree that is just being restored.
+  "SPAWN_FAILED",
 ];
 
 export async function ensure(
