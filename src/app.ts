@@ -14,6 +14,7 @@ import { createRunCalls } from "./leases/run-calls.ts";
 import { createLogSources } from "./log-sources.ts";
 import type { Logger } from "./logger.ts";
 import { createLogs } from "./logs/logs.ts";
+import { relieveDisk } from "./logs/relieve-disk.ts";
 import { createOperations } from "./operations/manager.ts";
 import { createCommandRunner } from "./operations/run-command.ts";
 import { loadOrCreateKey, writePrivateFile } from "./private-file.ts";
@@ -137,6 +138,14 @@ export async function startApp(config: Config, { directory, door, log }: Given):
     onError: (message, error) => log.warn({ err: error }, message),
     punchHole: hasHoles ? punchHole : undefined,
   });
+  const stopRelieving = hasHoles
+    ? relieveDisk({
+        logs,
+        clock,
+        directories: [place("services"), place("operations")],
+        onError: (message, error) => log.warn({ err: error }, message),
+      })
+    : () => undefined;
   const runs = createRunCalls();
   const operations = createOperations({
     store,
@@ -359,6 +368,7 @@ export async function startApp(config: Config, { directory, door, log }: Given):
     async close() {
       rmSync(place("server.json"), { force: true });
       stopCollecting();
+      stopRelieving();
       const booted = boot?.close();
       await server.shutdown();
       await booted;

@@ -28,6 +28,8 @@ export interface LogState {
   recording:
     | { readonly instance: number; readonly pending: () => IndexRecord | undefined }
     | undefined;
+  /** The trim under way, or the last one: they take turns, or the low-water mark could go back. */
+  trimming: Promise<unknown>;
   /** Looks at the files; true if they grew. Synchronous: two fstats cost less than one trip through the thread pool. */
   look(thorough: boolean): boolean;
   /** Records that are not in the index: pending ones and one for the newest bytes. */
@@ -147,6 +149,7 @@ function createLogState(
     index,
     gaps,
     recording: undefined,
+    trimming: Promise.resolve(),
     get generation() {
       return head.generation;
     },

@@ -9,7 +9,7 @@ import { BLOCK_BYTES } from "./read-memory.ts";
 import { type Recording, type RecordOptions, startRecording } from "./recording.ts";
 import { endPosition, type LogStart, resolveStart } from "./resolve-start.ts";
 import { type LogStreamName, type PerStream, selectStreams } from "./stream.ts";
-import type { PunchHole } from "./trim.ts";
+import { type PunchHole, shrinkLog } from "./trim.ts";
 
 /** The two outputs of one service (over all its instances) or command, and their common index. */
 export interface Log {
@@ -21,6 +21,8 @@ export interface Log {
    * One at a time: an error if another recording runs.
    */
   record(instance: number, options?: RecordOptions): Promise<Recording>;
+  /** Cuts each stream down to about so many bytes, if holes can be had; what is lost is a gap. */
+  shrink(keepBytes: number): Promise<void>;
   /** Tells waiting readers to look again: whoever knows that the log has ended must call it. */
   wake(): void;
   /**
@@ -102,6 +104,10 @@ export function createLog(
         instance,
       });
       return { stop: () => recording.stop().finally(giveBack) };
+    },
+    async shrink(keepBytes) {
+      const { punchHole } = dependencies;
+      if (punchHole !== undefined) await shrinkLog(state, keepBytes, punchHole);
     },
     wake() {
       state.look(true);

@@ -34,7 +34,7 @@ export function createTrimmer({ state, maxBytes, punchHole, onError }: TrimmerOp
     );
   const check = () => {
     if (trimming !== undefined || failed || due().length === 0) return;
-    trimming = trimLog(state, due(), maxBytes, punchHole)
+    trimming = inTurn(state, () => trimLog(state, due(), maxBytes, punchHole))
       .catch((error) => {
         failed = true;
         onError("cannot trim a log: it grows without bound", error);
@@ -50,6 +50,27 @@ export function createTrimmer({ state, maxBytes, punchHole, onError }: TrimmerOp
       for (check(); trimming !== undefined; check()) await trimming;
     },
   };
+}
+
+/** Cuts each stream down to about `keepBytes`, whatever was to be kept of it: for a disk that runs full. */
+export async function shrinkLog(
+  state: LogState,
+  keepBytes: number,
+  punchHole: PunchHole,
+): Promise<void> {
+  state.look(true);
+  await inTurn(state, async () => {
+    const due = STREAM_INDEXES.filter(
+      (stream) => state.known.offsets[stream] - state.low[stream] > keepBytes + LEAST_HOLE_BYTES,
+    );
+    if (due.length > 0) await trimLog(state, due, keepBytes, punchHole);
+  });
+}
+
+function inTurn(state: LogState, trim: () => Promise<void>): Promise<void> {
+  const turn = state.trimming.then(trim);
+  state.trimming = turn.catch(() => undefined);
+  return turn;
 }
 
 const BLOCK_BYTES = 4096;

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Provider, ServiceState } from "../../gen/workspace/runtime/v1/service_pb.ts";
+import { createClient } from "../../src/client/index.ts";
 import { MARKER_VARIABLE } from "../../src/supervisor/marker.ts";
 import { eventually } from "../support/eventually.ts";
 import { servicesWithVariable } from "../support/processes.ts";
@@ -45,7 +46,10 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   const places = makePlaces(root);
   const args = ["--allow-root", root];
   const env = { HOME: places.home };
-  const server = await startServer({ args, env });
+  const started = await startServer({ args, env });
+  // As callers have it: a call that a connection does not take any more is made again on the next.
+  const { address, token } = started;
+  const server = { ...started, client: createClient({ address, token }) };
   const secure = await startServer({
     args: [...args, "--tls-cert", `${TLS_FILES}server.pem`, "--tls-key", `${TLS_FILES}server.key`],
     env,

@@ -10,12 +10,15 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { GapReason, type LogGap } from "../../gen/workspace/runtime/v1/log_pb.ts";
+import { type Service, ServiceState } from "../../gen/workspace/runtime/v1/service_pb.ts";
 import { WorkspaceState } from "../../gen/workspace/runtime/v1/workspace_pb.ts";
 import { errorDetails } from "../../src/client/index.ts";
 import { commitFile, createRepository, git, temporaryDirectory } from "../git/fixture.ts";
 import { mountTmpfs } from "../supervisor/support.ts";
 import { eventually } from "../support/eventually.ts";
 import { startServer, type TestServer } from "../support/server.ts";
+import { isAlive, realizePrimary, shellService, type TestWorkspace } from "../support/workspace.ts";
 
 const MIB = 1024 * 1024;
 
@@ -91,12 +94,157 @@ describe.runIf(mayMount)("hazard 36: a full disk", { timeout: 120_000 }, () => {
   });
 });
 
+describe.runIf(mayMount)(
+  "hazard 36: a disk that runs full under services",
+  { timeout: 180_000 },
+  () => {
+    it("takes the oldest logs first, tells the gap, and leaves what is written now", async () => {
+      const { server, workspace, disk } = await startService(64 * MIB);
+      const spoken = (name: string, mebibytes: number) =>
+        ensureOne(
+          server,
+          workspace,
+          name,
+          `yes ${name} | head -c ${mebibytes * MIB}; echo last-of-${name}; exec sleep 600`,
+        );
+      const oldest = await spoken("oldest", 12);
+      await logged(server, oldest, "last-of-oldest");
+      const newest = await spoken("newest", 12);
+      await logged(server, newest, "last-of-newest");
+      expect(await firstOf(server, newest)).toBeUndefined();
+      // Under an eighth of the disk: so much is to be made free, and the oldest log has it.
+      disk.fill(4 * MIB);
+      await eventually(async () => (await firstOf(server, oldest)) !== undefined, {
+        timeoutMs: 20_000,
+      });
+      await eventually(() => disk.freeBytes() >= 8 * MIB, { timeoutMs: 20_000 });
+      const gap = await firstOf(server, oldest);
+      expect(gap?.reason).toBe(GapReason.TRIMMED);
+      expect(Number(gap?.bytes)).toBeGreaterThan(8 * MIB);
+      expect(await firstOf(server, newest)).toBeUndefined();
+      await logged(server, oldest, "last-of-oldest");
+    });
+
+    it("neither ends nor holds up a service that goes on writing; what was lost is told, and logging goes on", async () => {
+      const { server, workspace, disk } = await startService(24 * MIB);
+      const beat = join(workspace.cwd, "beat");
+      const chatty = await ensureOne(
+        server,
+        workspace,
+        "chatty",
+        `i=0; while :; do i=$((i+1)); echo $i >'${beat}'; printf '%01000d\n' $i; [ -e '${beat}.end' ] && exit 7; sleep 0.001; done`,
+      );
+      const beats = () => Number(readIfThere(beat));
+      await eventually(() => beats() > 50, { timeoutMs: 20_000 });
+      disk.fill(0);
+      const then = beats();
+      await eventually(() => beats() > then + 300, { timeoutMs: 60_000 });
+      // What is known is still said; what needs the disk is refused, and nothing of it is there.
+      const starting = ensureOne(server, workspace, "never", "exec sleep 600");
+      const error = await starting.then(() => undefined, errorDetails);
+      expect(error).toMatchObject({ status: "RESOURCE_EXHAUSTED", reason: "STORAGE_FULL" });
+      expect(error?.retryAfterMs).toBeGreaterThan(0);
+      expect(await stateOf(server, chatty)).toBe(ServiceState.RUNNING);
+      // It ends while nothing can be written.
+      writeFileSync(`${beat}.end`, "");
+      await eventually(() => !isAlive(Number(chatty.providerRef)), { timeoutMs: 20_000 });
+      disk.free();
+      await eventually(async () => (await stateOf(server, chatty)) === ServiceState.FAILED, {
+        timeoutMs: 30_000,
+      });
+      const { service } = await server.client.getService({ serviceId: chatty.serviceId });
+      expect(service?.exit?.code).toBe(7);
+      const gaps = await gapsOf(server, chatty);
+      expect(gaps.map(({ reason }) => reason)).toContain(GapReason.LOST);
+      await ensureOne(server, workspace, "after", "exec sleep 600");
+      expect(server.stderr()).not.toContain("unhandled");
+    });
+
+    it("still stops what lives, with proof", async () => {
+      const { server, workspace, disk } = await startService(24 * MIB);
+      const service = await ensureOne(server, workspace, "steady", "exec sleep 600");
+      disk.fill(0);
+      const target = { case: "serviceId", value: service.serviceId } as const;
+      const outcome = await server.client.stopServices({ target, force: true }).then(
+        ({ stopped }) => stopped[0]?.survivors,
+        (error) => errorDetails(error).reason,
+      );
+      // Refused as a whole, or done: never half.
+      if (outcome === "STORAGE_FULL") expect(isAlive(Number(service.providerRef))).toBe(true);
+      else {
+        expect(outcome).toEqual([]);
+        expect(isAlive(Number(service.providerRef))).toBe(false);
+      }
+      disk.free();
+      await server.client.stopServices({ target, force: true });
+      expect(isAlive(Number(service.providerRef))).toBe(false);
+      expect(await stateOf(server, service)).toBe(ServiceState.STOPPED);
+    });
+  },
+);
+
+async function startService(dataBytes: number) {
+  const { server, data } = await start(dataBytes);
+  const workspace = await realizePrimary(server);
+  onTestFinished(() => workspace.remove());
+  return { server, workspace, disk: data };
+}
+
+async function ensureOne(
+  { client }: TestServer,
+  { workspaceId }: TestWorkspace,
+  name: string,
+  command: string,
+): Promise<Service> {
+  const services = [shellService(name, command)];
+  const answer = await client.ensureServices({ runId: "run", workspaceId, services });
+  if (answer.services[0] === undefined) throw new Error("no service in the answer");
+  return answer.services[0];
+}
+
+async function stateOf({ client }: TestServer, { serviceId }: Service) {
+  return (await client.getService({ serviceId })).service?.state;
+}
+
+/** The last line of its log comes to be this one. */
+async function logged({ client }: TestServer, { serviceId }: Service, text: string): Promise<void> {
+  await eventually(
+    async () => {
+      const source = { case: "serviceId", value: serviceId } as const;
+      const { chunks } = await client.readLogs({ source, start: { case: "tailLines", value: 1 } });
+      return chunks
+        .map(({ content }) => content.value)
+        .join("")
+        .includes(text);
+    },
+    { timeoutMs: 30_000, intervalMs: 50 },
+  );
+}
+
+/** The gap with which its log begins. */
+async function firstOf({ client }: TestServer, { serviceId }: Service) {
+  const source = { case: "serviceId", value: serviceId } as const;
+  return (await client.readLogs({ source, maxBytes: 1_000 })).gap;
+}
+
+async function gapsOf({ client }: TestServer, { serviceId }: Service): Promise<LogGap[]> {
+  const gaps: LogGap[] = [];
+  const source = { case: "serviceId", value: serviceId } as const;
+  for await (const { event } of client.streamLogs({ source })) {
+    if (event.case === "gap") gaps.push(event.value);
+  }
+  return gaps;
+}
+
 async function start(dataBytes = 64 * MIB) {
   const directory = temporaryDirectory();
   const repo = createRepository(join(directory, "repo"));
   const data = disk(join(directory, "data"), dataBytes);
   const server = await startServer({ dataDir: data.path });
-  onTestFinished(() => server.stop());
+  onTestFinished(() => {
+    data.free();
+    return server.stop();
+  });
   return { directory, repo, server, data };
 }
 
@@ -108,13 +256,21 @@ function disk(path: string, bytes: number) {
   const filler = join(path, "filler");
   return {
     path,
-    /** Leaves so many bytes. */
+    /** Leaves so many bytes; others may be quicker to take what is left. */
     fill(left: number) {
       const { bavail, bsize } = statfsSync(path);
-      writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - left)));
+      try {
+        writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - left)));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+      }
     },
     free() {
       rmSync(filler, { force: true });
+    },
+    freeBytes() {
+      const { bavail, bsize } = statfsSync(path);
+      return bavail * bsize;
     },
   };
 }
