@@ -25,6 +25,7 @@ import type { ServiceQueries } from "./services.ts";
 import { createServiceQueries } from "./services.ts";
 import type { Session } from "./session.ts";
 import { createSession } from "./session.ts";
+import { setSpaceAside } from "./space-aside.ts";
 import type { WorkspaceQueries } from "./workspaces.ts";
 import { createWorkspaceQueries } from "./workspaces.ts";
 
@@ -84,6 +85,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const database = await openDatabase(options.database);
   try {
     await migrate(database);
+    await setSpaceAside(database);
     const session = createSession({ database, clock, nodeId, onCommit, retainedChanges });
     return {
       ...createQueries(session),

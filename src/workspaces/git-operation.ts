@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { RuntimeError } from "../errors.ts";
+import { type ErrorReason, RuntimeError } from "../errors.ts";
 import { gitEnvironment } from "../git/environment.ts";
 import type { Git } from "../git/git.ts";
 import { withoutFilters } from "../git/status.ts";
@@ -66,16 +66,18 @@ export function createGitOperation(options: GitOperationOptions): GitOperation {
   };
 }
 
-/** The operation of a command that succeeded; throws COMMAND_FAILED or COMMAND_TIMED_OUT for another. */
-export function succeeded(outcome: CommandOutcome): Operation {
-  const { operation, timedOut, signal, spawnError } = outcome;
+/** The operation of a command that succeeded; throws COMMAND_FAILED, COMMAND_TIMED_OUT or STORAGE_FULL for another. */
+export function succeeded({ operation, timedOut, signal, spawnError }: CommandOutcome): Operation {
   if (operation.status === "SUCCEEDED") return operation;
-  throw new RuntimeError(timedOut ? "COMMAND_TIMED_OUT" : "COMMAND_FAILED", operation.message, {
-    metadata: {
-      operation_id: operation.operationId,
-      exit_code: operation.exitCode,
-      signal,
-    },
+  const metadata = { operation_id: operation.operationId, exit_code: operation.exitCode, signal };
+  throw new RuntimeError(reasonOf(timedOut, spawnError), operation.message, {
+    metadata,
     cause: spawnError,
   });
+}
+
+/** A command that a full disk did not let begin is worth another try. */
+function reasonOf(timedOut: boolean, spawnError: RuntimeError | undefined): ErrorReason {
+  if (timedOut) return "COMMAND_TIMED_OUT";
+  return spawnError?.reason === "STORAGE_FULL" ? "STORAGE_FULL" : "COMMAND_FAILED";
 }

@@ -1,9 +1,9 @@
-import { RuntimeError } from "../errors.ts";
 import { gitEnvironment } from "../git/environment.ts";
 import type { Operation } from "../model/operation.ts";
 import type { GitWorktreeStrategy } from "../model/workspace.ts";
 import type { Operations } from "../operations/operations.ts";
-import type { OperationContext } from "./git-operation.ts";
+
+import { type OperationContext, succeeded } from "./git-operation.ts";
 
 export interface ProvisionDependencies {
   readonly operations: Operations;
@@ -23,13 +23,13 @@ export interface ProvisionRequest {
   readonly isFresh: boolean;
 }
 
-/** Runs the provision command in the worktree. Throws COMMAND_FAILED or COMMAND_TIMED_OUT. */
+/** Runs the provision command in the worktree. Throws COMMAND_FAILED, COMMAND_TIMED_OUT or STORAGE_FULL. */
 export async function runProvision(
   { operations, baseEnv }: ProvisionDependencies,
   { strategy, context, env, place, isFresh }: ProvisionRequest,
 ): Promise<Operation> {
   const command = strategy.provisionCommand ?? "";
-  const { operation, timedOut, signal, spawnError } = await operations.run({
+  const outcome = await operations.run({
     ...context,
     phase: "WORKSPACE_PROVISION",
     command,
@@ -42,9 +42,5 @@ export async function runProvision(
       ? {}
       : { timeoutMs: strategy.provisionTimeoutMs }),
   });
-  if (operation.status === "SUCCEEDED") return operation;
-  throw new RuntimeError(timedOut ? "COMMAND_TIMED_OUT" : "COMMAND_FAILED", operation.message, {
-    metadata: { operation_id: operation.operationId, exit_code: operation.exitCode, signal },
-    cause: spawnError,
-  });
+  return succeeded(outcome);
 }

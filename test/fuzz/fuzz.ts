@@ -13,7 +13,7 @@ import { randomRequests } from "./random-requests.ts";
 import { createReport, type Report } from "./report.ts";
 import { sensibleCalls } from "./sensible-calls.ts";
 import { createVocabulary } from "./vocabulary.ts";
-import { type Vitals, watch } from "./watchdog.ts";
+import { memoryMiB, type Vitals, watch } from "./watchdog.ts";
 import { wireGarbage } from "./wire-garbage.ts";
 
 export interface FuzzOptions {
@@ -28,6 +28,8 @@ export interface FuzzResult {
   readonly counts: ReadonlyMap<string, number>;
   readonly failures: readonly string[];
   readonly rounds: number;
+  /** Of the server after each round, when everything of it was over. */
+  readonly memoryMiB: readonly number[];
   readonly vitals: Vitals;
 }
 
@@ -65,6 +67,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   const watchdog = watch(server);
   const deadline = performance.now() + options.seconds * 1_000;
   const isOver = () => performance.now() > deadline || !lives(server);
+  const memory: number[] = [];
   let rounds = 0;
   try {
     for (; !isOver(); rounds += 1) {
@@ -74,12 +77,14 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
       if (lives(server)) await manyStreams(server, report, seed, options.streamsARound ?? 200);
       await randomRequests(server, words, report, seed, isOver);
       await expectQuiet(server, report, `round ${rounds}, seed ${seed}`);
+      memory.push(memoryMiB(server.pid));
       makePlaces(root);
     }
     const vitals = await watchdog.stop();
     judgeVitals(vitals, report);
     for (const each of [server, secure]) judgeServer(each, report);
-    return { counts: report.counts, failures: report.failures, rounds, vitals };
+    const { counts, failures } = report;
+    return { counts, failures, rounds, memoryMiB: memory, vitals };
   } finally {
     await secure.kill("SIGTERM");
     await server.stop().catch((error) => report.fail(`the server cannot be stopped: ${error}`));

@@ -20,10 +20,11 @@ const result = await fuzz({
 for (const [what, count] of [...result.counts].sort()) {
   process.stdout.write(`${String(count).padStart(8)}  ${what}\n`);
 }
-const { vitals, failures, rounds } = result;
+const { vitals, failures, rounds, memoryMiB } = result;
+const eighths = memoryMiB.filter((_, index) => index % Math.ceil(rounds / 8) === 0);
 process.stdout.write(
   `health: ${vitals.healthChecks} checks, the slowest ${vitals.slowestMs} ms, 99 of 100 within ${vitals.slowMs} ms\n` +
-    `memory: ${vitals.firstMiB} MiB at first, ${vitals.largestMiB} at most, ${vitals.lastMiB} at last\n` +
+    `memory: ${vitals.firstMiB} MiB at first, ${vitals.largestMiB} at most, ${vitals.lastMiB} at last; on the way: ${eighths.join(" ")}\n` +
     `${rounds} rounds, ${failures.length} failures; the same again: npm run fuzz -- --minutes ${values.minutes} --seed ${seed}\n`,
 );
 process.exit(failures.length === 0 ? 0 : 1);
