@@ -112,8 +112,13 @@ describe("a line pattern", () => {
     expect(pattern.matchesAny([`${"a".repeat(40)}!`])).toBeUndefined();
     // Without the watchdog this line takes V8 hours.
     expect(performance.now() - begun).toBeLessThan(10_000);
-    expect(pattern.matchesAny(["b", "aaa"])).toBe(true);
-    expect(pattern.matchesAny(["b"])).toBe(false);
+    // On a busy machine any look may take its 50 ms: it is repeated, as readiness does.
+    const look = (lines: readonly string[]) =>
+      Array.from({ length: 20 }, () => pattern.matchesAny(lines)).find(
+        (found) => found !== undefined,
+      );
+    expect(look(["b", "aaa"])).toBe(true);
+    expect(look(["b"])).toBe(false);
   });
 
   it("is a JavaScript one: look-arounds, names and back references included", () => {
