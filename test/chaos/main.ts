@@ -1,5 +1,6 @@
 // The promise that the server can die at any instruction and nobody who uses a service notices, tried: see docs/reliability.md.
 //   npm run chaos -- --minutes 10 --seed 7 --kills 200 --database sqlite|postgres --verbose
+import { interrupted } from "../support/interrupted.ts";
 import { createFigures, tableOf } from "./figures.ts";
 import { createGate } from "./gate.ts";
 import { createHistory } from "./history.ts";
@@ -29,6 +30,7 @@ const stage: Stage = {
     failed.abort(problem);
   },
 };
+interrupted().catch(stage.fail);
 const began = performance.now();
 try {
   await play(stage, options, failed.signal);

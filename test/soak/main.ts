@@ -1,12 +1,16 @@
 // Thousands of services started and stopped, thousands of streams opened and dropped: the server holds no more than
 // before. See docs/reliability.md.
 //   npm run soak -- --starts 10000 --streams 10000 --wave 10
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { eventually } from "../support/eventually.ts";
+import { interrupted } from "../support/interrupted.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { realizePrimary, shellService } from "../support/workspace.ts";
 import { judge } from "./flat.ts";
-import { type Sample, takeSample } from "./sample.ts";
+import { measureHeap, type Sample, snapshotOptions, takeSample } from "./sample.ts";
 import { startAndStop } from "./starts.ts";
 import { openAndDrop } from "./streams.ts";
 
@@ -27,10 +31,28 @@ const [starts, streams, wave] = [values.starts, values.streams, values.wave].map
   number,
 ];
 const began = performance.now();
-const server = await startServer();
+const directory = mkdtempSync(join(tmpdir(), "wsrt-soak-"));
+const dataDir = join(directory, "data");
+const server = await startServer({ dataDir, env: { NODE_OPTIONS: snapshotOptions(dataDir) } });
 const workspace = await realizePrimary(server);
 const samples: Sample[] = [];
+const heaps: number[] = [];
 try {
+  await Promise.race([soak(), interrupted()]);
+} finally {
+  await server.stop();
+  workspace.remove();
+  rmSync(directory, { recursive: true, force: true });
+}
+const judged = judge(samples, heaps);
+console.table(Object.fromEntries(judged.map(({ name, ...rest }) => [name, rest])));
+const seconds = Math.round((performance.now() - began) / 1000);
+console.log(
+  JSON.stringify({ starts, streams, seconds, grown: judged.filter((one) => !one.isFlat) }),
+);
+process.exit(judged.every(({ isFlat }) => isFlat) ? 0 : 1);
+
+async function soak(): Promise<void> {
   const { services } = await server.client.ensureServices({
     runId: "chatter",
     workspaceId: workspace.workspaceId,
@@ -44,18 +66,9 @@ try {
     const seconds = Math.round((performance.now() - began) / 1000);
     console.log(`${String(seconds).padStart(5)} s  ${JSON.stringify(sample)}`);
     if (round >= WARM_UP) samples.push(sample);
+    if (round === WARM_UP || round === ROUNDS - 1) heaps.push(await measureHeap(server));
   }
-} finally {
-  await server.stop();
-  workspace.remove();
 }
-const judged = judge(samples);
-console.table(Object.fromEntries(judged.map(({ name, ...rest }) => [name, rest])));
-const seconds = Math.round((performance.now() - began) / 1000);
-console.log(
-  JSON.stringify({ starts, streams, seconds, grown: judged.filter((one) => !one.isFlat) }),
-);
-process.exit(judged.every(({ isFlat }) => isFlat) ? 0 : 1);
 
 /** With what has ended collected, and no stream open any more. */
 async function atRest(server: TestServer): Promise<Sample> {
