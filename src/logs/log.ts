@@ -103,7 +103,9 @@ export function createLog(
         state,
         instance,
       });
-      return { stop: () => recording.stop().finally(giveBack) };
+      return {
+        stop: () => recording.stop().finally(() => void recording.noted().finally(giveBack)),
+      };
     },
     async shrink(keepBytes) {
       const { punchHole } = dependencies;

@@ -24,6 +24,11 @@ export interface Recording {
   stop(): Promise<void>;
 }
 
+/** As its log has it: what was lost is noted when there is space for that, and the files stay open until then. */
+export interface OwnRecording extends Recording {
+  noted(): Promise<void>;
+}
+
 export interface RecordingOptions extends RecordOptions {
   readonly state: LogState;
   readonly instance: number;
@@ -34,8 +39,10 @@ export interface RecordingOptions extends RecordOptions {
   readonly onError: (message: string, error: unknown) => void;
 }
 
+const RETRY_MS = 1_000;
+
 /** Bytes that are in no record yet belong to the instance of the last record, if there is one, else to this one. */
-export function startRecording(options: RecordingOptions): Recording {
+export function startRecording(options: RecordingOptions): OwnRecording {
   const { state, instance, clock, punchHole, onError } = options;
   state.look(true);
   for (const record of catchUp(state, instance)) state.index.append(record);
@@ -68,17 +75,36 @@ export function startRecording(options: RecordingOptions): Recording {
     state.look(true);
     append(recorder.settle(state.known));
     if (state.recording === recording) state.recording = undefined;
-    if (options.instanceDirectory !== undefined) {
-      await noteLost(state, instance, options.instanceDirectory).catch((error) =>
-        onError("cannot note what a log lost at its end", error),
-      );
+    const { instanceDirectory } = options;
+    if (instanceDirectory !== undefined) {
+      const end = state.known.offsets;
+      const note = () => noteLost(state, instance, instanceDirectory, end);
+      await note().catch((error: unknown) => {
+        onError("cannot note yet what a log lost at its end", error);
+        noted = noteLater(note);
+      });
     }
     state.wake();
     await state.index.flush();
     await trimmer?.finish();
   };
+  /** The disk on which output was lost is often still full. */
+  const noteLater = (note: () => Promise<void>): Promise<void> =>
+    new Promise((resolve) => {
+      clock.schedule(RETRY_MS, () => {
+        note().then(
+          () => {
+            state.wake();
+            resolve();
+          },
+          () => resolve(noteLater(note)),
+        );
+      });
+    });
+  let noted: Promise<void> = Promise.resolve();
   let stopped: Promise<void> | undefined;
   return {
+    noted: () => noted,
     stop() {
       stopped ??= stop();
       return stopped;
@@ -114,12 +140,13 @@ async function noteLost(
   state: LogState,
   instance: number,
   instanceDirectory: string,
+  end: PerStream<number>,
 ): Promise<void> {
   for (const stream of STREAM_INDEXES) {
     const name = `${LOG_STREAMS[stream].toLowerCase()}.lost`;
     const bytes = await readLost(join(instanceDirectory, name));
     if (bytes > 0) {
-      await state.gaps[stream].add({ offset: state.known.offsets[stream], bytes, instance });
+      await state.gaps[stream].add({ offset: end[stream], bytes, instance });
     }
   }
 }

@@ -165,8 +165,10 @@ describe.runIf(mayMount)(
       });
       const { service } = await server.client.getService({ serviceId: chatty.serviceId });
       expect(service?.exit?.code).toBe(7);
-      const gaps = await gapsOf(server, chatty);
-      expect(gaps.map(({ reason }) => reason)).toContain(GapReason.LOST);
+      await eventually(
+        async () => (await gapsOf(server, chatty)).some(({ reason }) => reason === GapReason.LOST),
+        { timeoutMs: 20_000, intervalMs: 50 },
+      );
       await ensureOne(server, workspace, "after", "exec sleep 600");
       expect(server.stderr()).not.toContain("unhandled");
     });
@@ -241,7 +243,7 @@ async function firstOf({ client }: TestServer, { serviceId }: Service) {
 async function gapsOf({ client }: TestServer, { serviceId }: Service): Promise<LogGap[]> {
   const gaps: LogGap[] = [];
   const source = { case: "serviceId", value: serviceId } as const;
-  for await (const { event } of client.streamLogs({ source })) {
+  for await (const { event } of client.streamLogs({ source, follow: true })) {
     if (event.case === "gap") gaps.push(event.value);
   }
   return gaps;
