@@ -70,8 +70,10 @@ describe("hazard 49: a PostgreSQL that is lost", { timeout: 180_000 }, () => {
 
       const mend = await breakDatabase(fault);
       if (fault === "killed" || fault === "frozen") {
-        await expectUnavailable(() => server.client.getService({ serviceId: ticker.serviceId }));
-        await expectUnavailable(() => server.client.listServices({}));
+        await Promise.all([
+          expectUnavailable(() => server.client.getService({ serviceId: ticker.serviceId })),
+          expectUnavailable(() => server.client.listServices({})),
+        ]);
       } else {
         await server.client.getService({ serviceId: ticker.serviceId });
       }
@@ -116,9 +118,8 @@ describe("hazard 49: a PostgreSQL that is lost", { timeout: 180_000 }, () => {
   );
 
   it("with its connections cut again and again: each call is done, or said not to be", async () => {
-    const names = Array.from({ length: 30 }, (_, index) => `cut-${index}`);
-    const cutting = new AbortController();
-    const cuts = cutConnections(cutting.signal);
+    const names = Array.from({ length: 15 }, (_, index) => `cut-${index}`);
+    const cuts = cutConnections(AbortSignal.timeout(3_000));
     const outcomes = await Promise.all(
       names.map((name) =>
         ensureOne(name, "exec sleep 600").then(
@@ -127,7 +128,6 @@ describe("hazard 49: a PostgreSQL that is lost", { timeout: 180_000 }, () => {
         ),
       ),
     );
-    cutting.abort();
     expect(await cuts).toBeGreaterThan(0);
     for (const outcome of outcomes) {
       if ("service" in outcome) expect(isAlive(Number(outcome.service.providerRef))).toBe(true);
