@@ -39,6 +39,8 @@ const MOST_EVENTS = 25;
 const POLLING_MS = 500;
 const REFUSED_MS = 250;
 const SWEEP_MS = 1000;
+/** Whether something was lost without growth can wait longer. */
+const SWEEPS_A_THOROUGH_LOOK = 5;
 /** So that a sweep of a thousand logs keeps nobody waiting for milliseconds. */
 const MEMBERS_A_TURN = 64;
 
@@ -122,9 +124,10 @@ export function createGrowthWatcher(options: GrowthWatcherOptions): GrowthWatche
     refused.add(growing);
     slow.start();
   };
-  const seldom = (growing: Growing) => {
+  const seldom = (growing: Growing, sweeps = 0) => {
     if (!live.has(growing) || polled.has(growing)) return;
-    if (look(growing, true)) startPolling(growing);
+    const thorough = sweeps % SWEEPS_A_THOROUGH_LOOK === 0;
+    if (look(growing, thorough)) startPolling(growing);
   };
 
   const fast = createTicker(clock, POLL_MS, () => polled.keys(), poll);
@@ -159,18 +162,22 @@ function createTicker<T>(
   clock: Clock,
   intervalMs: number,
   members: () => Iterable<T>,
-  visit: (member: T) => void,
+  visit: (member: T, ticks: number) => void,
 ) {
+  let ticks = 0;
   let cancel: (() => void) | undefined;
   const tick = (remaining: readonly T[]) => {
     // `cancel` stays while the members are visited: what they start is this very ticker.
-    for (const member of remaining.slice(0, MEMBERS_A_TURN)) visit(member);
+    for (const member of remaining.slice(0, MEMBERS_A_TURN)) visit(member, ticks);
     const later = remaining.slice(MEMBERS_A_TURN);
     cancel = later.length > 0 ? clock.schedule(0, () => tick(later)) : undefined;
     if (remaining.length > 0) start();
   };
   const start = () => {
-    cancel ??= clock.schedule(intervalMs, () => tick([...members()]));
+    cancel ??= clock.schedule(intervalMs, () => {
+      ticks += 1;
+      tick([...members()]);
+    });
   };
   return {
     start,

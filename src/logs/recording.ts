@@ -61,6 +61,7 @@ export function startRecording(options: RecordingOptions): OwnRecording {
     directory: state.directory,
     look(thorough) {
       state.look(thorough);
+      if (seen === state.known && recorder.pending === undefined) return false;
       append(recorder.look(state.known, clock.monotonic()));
       trimmer?.check();
       const grew = seen !== state.known;
@@ -69,6 +70,8 @@ export function startRecording(options: RecordingOptions): OwnRecording {
     },
     settle: () => append(recorder.settle(state.known)),
   });
+  // What grew beyond its bound while nobody looked need not grow again.
+  trimmer?.check();
 
   const stop = async () => {
     unwatch();

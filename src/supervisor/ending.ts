@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { type Exit, exitOf } from "./exit-status.ts";
-import { isAlive, type LocalProcess } from "./identity.ts";
+import { isAlive, isTaken, type LocalProcess } from "./identity.ts";
 import { readDrained, readExit } from "./instance-directory.ts";
 import type { Platform } from "./platform.ts";
 import { isLive } from "./process-stat.ts";
@@ -34,6 +34,9 @@ export interface EndingOptions {
   /** Called after each step, and with the exit before anybody else hears of it. */
   readonly onChange: () => void;
 }
+
+/** Of a thousand services, files and processes are not read each second. */
+const SWEEPS_A_LOOK = 15;
 
 export function watchEnding(options: EndingOptions): Ending {
   const { directory, marker, main, shim, clock, platform, tables, watcher, warn, onChange } =
@@ -91,7 +94,15 @@ export function watchEnding(options: EndingOptions): Ending {
     onChange();
   };
 
-  const unwatch = watcher.watch(directory, look);
+  let sweeps = 0;
+  /** By the number alone, which is cheap: one that was given away since is told apart by the next true look. */
+  const seemsToRun = () => {
+    sweeps += 1;
+    return exit === undefined && sweeps % SWEEPS_A_LOOK !== 0 && isTaken(main.pid);
+  };
+  const unwatch = watcher.watch(directory, (reason) => {
+    if (reason === "HINT" || !seemsToRun()) look(reason);
+  });
   return {
     exited: exited.promise,
     drained: drained.promise,

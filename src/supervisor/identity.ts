@@ -32,9 +32,13 @@ export function isLocal(
 
 /** Like `findLive`, as far as the platform can tell: without /proc, whether anything has that number. */
 export function isAlive(target: LocalProcess, platform: Platform): boolean {
-  if (platform.proc) return findLive(target) !== undefined;
+  return platform.proc ? findLive(target) !== undefined : isTaken(target.pid);
+}
+
+/** Whether any process has the number, be it a zombie. */
+export function isTaken(pid: number): boolean {
   try {
-    kill(target.pid, 0);
+    kill(pid, 0);
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";

@@ -32,15 +32,19 @@ type GuardContext = Pick<InstanceContext, "clock" | "tables" | "shimPath" | "she
 export function createWriterGuard(context: GuardContext, everyMs: number): WriterGuard {
   /** With the time from which on their writers must have come up. */
   const guarded = new Map<Writers, number>();
+  /** Who was found to read each pipe: as long as these live, nobody has to be searched for. */
+  const known = new Map<Writers, readonly LocalProcess[]>();
   let closed = false;
   const round = async () => {
     const now = context.clock.monotonic();
-    const all = [...guarded].flatMap(([writers, due]) => (due > now ? [] : [writers]));
-    if (all.length > 0) {
-      const table = await context.tables.pass(Math.min(...all.map(({ shim }) => shim.startTime)));
-      for (const writers of all) {
-        if (!closed && guarded.has(writers)) repair(writers, table, context);
-      }
+    const doubtful = [...guarded].flatMap(([writers, due]) =>
+      due > now || isComplete(known.get(writers)) ? [] : [writers],
+    );
+    if (doubtful.length === 0) return;
+    const since = Math.min(...doubtful.map(({ shim }) => shim.startTime));
+    const table = await context.tables.pass(since);
+    for (const writers of doubtful) {
+      if (!closed && guarded.has(writers)) known.set(writers, repair(writers, table, context));
     }
   };
   const schedule = (): (() => void) =>
@@ -55,7 +59,10 @@ export function createWriterGuard(context: GuardContext, everyMs: number): Write
   return {
     guard(writers) {
       guarded.set(writers, context.clock.monotonic() + everyMs);
-      return () => guarded.delete(writers);
+      return () => {
+        guarded.delete(writers);
+        known.delete(writers);
+      };
     },
     close() {
       closed = true;
@@ -64,15 +71,27 @@ export function createWriterGuard(context: GuardContext, everyMs: number): Write
   };
 }
 
-function repair(writers: Writers, table: ProcessTable, context: GuardContext): void {
+const STREAMS = [
+  ["stdout", "out", 5],
+  ["stderr", "err", 6],
+] as const;
+
+function isComplete(readers: readonly LocalProcess[] = []): boolean {
+  return readers.length === STREAMS.length && readers.every((one) => findLive(one) !== undefined);
+}
+
+/** Who reads each pipe that somebody reads. */
+function repair(writers: Writers, table: ProcessTable, context: GuardContext): LocalProcess[] {
   const { shim, tree, record } = writers;
-  if (findLive(shim) === undefined) return;
+  if (findLive(shim) === undefined) return [];
+  const readers: LocalProcess[] = [];
   const alive = table.shimsOf(tree.marker).filter(isLive);
-  for (const [stream, pipe, descriptor] of [
-    ["stdout", "out", 5],
-    ["stderr", "err", 6],
-  ] as const) {
-    if (alive.some((row) => reads(row, pipe, tree))) continue;
+  for (const [stream, pipe, descriptor] of STREAMS) {
+    const reader = alive.find((row) => reads(row, pipe, tree));
+    if (reader !== undefined) {
+      readers.push({ pid: reader.pid, startTime: reader.startTime });
+      continue;
+    }
     const { instanceId } = record;
     context.warn("a writer was killed; another takes its place", { instanceId, stream });
     try {
@@ -81,6 +100,7 @@ function repair(writers: Writers, table: ProcessTable, context: GuardContext): v
       context.warn("no writer", { instanceId, stream, error });
     }
   }
+  return readers;
 }
 
 /** Kills what still writes these logs: the output of whoever holds the pipes ends in a broken pipe. */
