@@ -1,5 +1,4 @@
 import { setImmediate as breathe } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
 import { Command, Option } from "commander";
 import type { App } from "../app.ts";
 import { type Config, ConfigError, loadConfig, settings, variableOf } from "../config.ts";
@@ -37,19 +36,7 @@ function given(command: Command, flag: string): string | boolean | string[] | un
   return option.negate ? value === false : value;
 }
 
-/**
- * Each message of a stream is a buffer outside V8's heap, and by default every 36 MB of them have the
- * whole heap marked: a third of the server's time while it streams large logs. A version of V8 that
- * does not know the flag says so on standard error, so it is given to the one that it was measured on.
- */
-function countStreamedMemoryWithTheHeap(): void {
-  if (process.versions.v8.startsWith("13.")) {
-    setFlagsFromString("--external-memory-accounted-in-global-limit");
-  }
-}
-
 async function serve(config: Config): Promise<void> {
-  countStreamedMemoryWithTheHeap();
   const log = createLogger(config.logLevel);
   const app = await start(config, log);
   const ended = Promise.withResolvers<void>();
