@@ -31,6 +31,7 @@ import { createAnsweredOnce } from "./services/answered-once.ts";
 import { createDependencyWaits } from "./services/await-dependencies.ts";
 import { type Boot, bootServices } from "./services/boot.ts";
 import type { ServicesCore } from "./services/core.ts";
+import { createEnsuredAgain } from "./services/ensured-again.ts";
 import { createIdleSweep, type IdleSweep } from "./services/idle.ts";
 import { createIntents } from "./services/intents.ts";
 import { readLaunch } from "./services/launch.ts";
@@ -186,6 +187,7 @@ export async function startApp(config: Config, { directory, door, log }: Given):
     runs,
     supervisor,
     answeredOnce: createAnsweredOnce(store),
+    ensuredAgain: createEnsuredAgain(),
     intents: createIntents(),
     dependencies: createDependencyWaits(),
     untilStored,

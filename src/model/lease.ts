@@ -19,3 +19,14 @@ export interface Lease {
   readonly expireTime?: number;
   readonly revision: number;
 }
+
+/** Callers who ask again and again need no write each time. */
+const FRESH_MS = 1_000;
+
+/**
+ * Until when, in epoch ms, a lease is as good as one that is just renewed: it ends by a hundredth of its
+ * ttl earlier at most, and by 1 s.
+ */
+export function standsUntil({ renewTime, ttlMs }: Pick<Lease, "renewTime" | "ttlMs">): number {
+  return renewTime + (ttlMs === 0 ? FRESH_MS : Math.min(ttlMs / 100, FRESH_MS));
+}

@@ -5,6 +5,7 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
+import { EnsureServicesResponseSchema } from "../../gen/workspace/runtime/v1/run_pb.ts";
 import { ServiceSchema } from "../../gen/workspace/runtime/v1/service_pb.ts";
 import {
   ChangeSchema,
@@ -15,6 +16,12 @@ import { varintSize, writeVarint } from "./varint.ts";
 
 /** Messages that go out many times as they are: to all watchers, and until their row changes. */
 const SHARED: readonly DescMessage[] = [ServiceSchema, ChangeSchema];
+
+/** Whole answers that go to many, or to one again and again. */
+const GIVEN_AGAIN: readonly DescMessage[] = [
+  WatchStatusResponseSchema,
+  EnsureServicesResponseSchema,
+];
 
 /**
  * The encoder of a message with fields of such a type, which has each of them encoded once for as long
@@ -39,12 +46,11 @@ export function sharingEncoder(desc: DescMessage): ((message: Message) => Encode
     }
     return concatenate(toBinary(desc, rest as unknown as Message), parts);
   };
-  return desc.typeName === WatchStatusResponseSchema.typeName ? encodeWholeOnce(encode) : encode;
+  return GIVEN_AGAIN.includes(desc) ? encodeWholeOnce(encode) : encode;
 }
 
 const wholes = new WeakMap<Message, Buffer>();
 
-/** For messages that go to many as they are. */
 function encodeWholeOnce(encode: (message: Message) => Encoded): (message: Message) => Encoded {
   return (message) => {
     let whole = wholes.get(message);

@@ -9,6 +9,7 @@ import type { Supervisor } from "../supervisor/supervisor.ts";
 import type { AllowedRoots } from "../workspaces/allowed-roots.ts";
 import type { AnsweredOnce } from "./answered-once.ts";
 import type { DependencyWaits } from "./await-dependencies.ts";
+import type { EnsuredAgain } from "./ensured-again.ts";
 import type { Intents } from "./intents.ts";
 import type { Launcher } from "./launcher.ts";
 import type { ProbeHosts } from "./readiness/probe-hosts.ts";
@@ -27,6 +28,7 @@ export interface ServicesCore {
   readonly supervisor: Pick<Supervisor, "recorded" | "marked">;
   readonly runs: RunCalls;
   readonly answeredOnce: AnsweredOnce;
+  readonly ensuredAgain: EnsuredAgain;
   readonly intents: Intents;
   readonly dependencies: DependencyWaits;
   readonly untilStored: UntilStored;

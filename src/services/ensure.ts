@@ -35,6 +35,10 @@ async function ensureIn(
   call: RunCall,
 ): Promise<EnsureResult> {
   checkEnsure(request);
+  const again = await core.ensuredAgain.find(core, request);
+  call.released.throwIfAborted();
+  if (again !== undefined) return again;
+  const revision = await core.store.changes.revision();
   const workspace = await usableWorkspace(core.store, request.workspaceId);
   const { specs, field } = await askedSpecs(core, request, workspace);
   const { runId, agent, issue, adapterEnv } = request;
@@ -45,7 +49,9 @@ async function ensureIn(
   await giveUpFormer(core, plans, request);
   const outcomes = await bringUpWanted(core, workspace, plans, claimant, request);
   call.released.throwIfAborted();
-  return await answer(core, request, workspace, outcomes);
+  const result = await answer(core, request, workspace, outcomes);
+  await core.ensuredAgain.keep(core, request, result, revision);
+  return result;
 }
 
 /** Configured services that are MANUAL are joined where they run; all others are started, too. */

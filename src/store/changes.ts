@@ -1,6 +1,6 @@
 import type { Change, Resource, Subject } from "../model/change.ts";
 import { fromJson, fromOptionalJson, optional } from "./json.ts";
-import { readRevision } from "./revision.ts";
+import { newestRevision, readRevision } from "./revision.ts";
 import type { ChangeTable } from "./schema.ts";
 import type { Session } from "./session.ts";
 
@@ -18,7 +18,7 @@ export interface ChangeQueries {
 
 export function createChangeQueries(session: Session): ChangeQueries {
   return {
-    revision: () => session.read(readRevision),
+    revision: async () => (await session.query(newestRevision, {}))[0]?.value ?? 0,
     oldestRevision: () =>
       session.read(async (db) => {
         const { oldest, newest } = await db

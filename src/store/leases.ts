@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
-import type { Lease, LeaseMode } from "../model/lease.ts";
+import { type Lease, type LeaseMode, standsUntil } from "../model/lease.ts";
 import type { Page, PageRequest } from "../model/page.ts";
 import { optional } from "./json.ts";
 import { readPage } from "./page.ts";
@@ -41,7 +41,7 @@ export interface LeaseQueries {
   acquire(claim: LeaseClaim): Promise<Lease>;
   /**
    * The run's claim on this very thing if it need not be acquired again: live, of this mode and ttl, and
-   * renewed so short a time ago that it ends 1 % of its ttl early at most, and 1 s.
+   * as good as just renewed (`standsUntil`).
    */
   standing(claim: LeaseClaim): Promise<Lease | undefined>;
   /** Each live lease of the run for `ttlMs` from now; absent: for its own ttl. */
@@ -82,10 +82,10 @@ export function createLeaseQueries(session: Session): LeaseQueries {
       const { runId, workspaceId, serviceId, mode, ttlMs } = claim;
       const [row] = await session.query(claimed, { runId, workspaceId, serviceId });
       if (row === undefined || row.mode !== mode || row.ttl_ms !== ttlMs) return undefined;
-      const age = session.clock.now() - row.renew_time;
+      const lease = fromRow(row);
+      const now = session.clock.now();
       // A clock that was set back says nothing of an age.
-      const fresh = ttlMs === 0 ? FRESH_MS : Math.min(ttlMs / 100, FRESH_MS);
-      return age >= 0 && age <= fresh ? fromRow(row) : undefined;
+      return lease.renewTime <= now && now <= standsUntil(lease) ? lease : undefined;
     },
     renewRun: (runId, ttlMs) =>
       session.write(async (tx) => {
@@ -128,9 +128,6 @@ export function createLeaseQueries(session: Session): LeaseQueries {
     deleteByWorkspace: (workspaceId) => deleteWhere(session, { workspace_id: workspaceId }),
   };
 }
-
-/** Callers who ask again and again need no write each time. */
-const FRESH_MS = 1_000;
 
 const claimed = prepareQuery(
   ["runId", "workspaceId", "serviceId"],

@@ -1,10 +1,16 @@
 import type { Change } from "../model/change.ts";
 import { idOf } from "../model/change.ts";
 import type { Dialect } from "./dialect.ts";
+import { prepareQuery } from "./prepared.ts";
 import type { Db } from "./schema.ts";
 
 /** How many changes are passed before old ones are deleted, so that not every write pays for it. */
 const TRIM_INTERVAL = 200;
+
+/** Its one row has the newest committed revision; 0 for an empty store. */
+export const newestRevision = prepareQuery([], ({ db }) =>
+  db.selectFrom("revision").select("value"),
+);
 
 /** The newest committed revision; 0 for an empty store. */
 export async function readRevision(db: Db): Promise<number> {

@@ -29,13 +29,21 @@ export function ensureFromMessage(
   });
 }
 
-export function ensuredToMessage(
-  result: EnsureResult,
-): MessageShape<typeof EnsureServicesResponseSchema> {
-  return create(EnsureServicesResponseSchema, {
-    services: result.services.map(({ service, reused }) => serviceToMessage(service, reused)),
-    failures: result.failures.map(serviceFailureToMessage),
-    readyComment: result.readyComment,
-    runEnv: { ...result.runEnv },
-  });
+type EnsureResponse = MessageShape<typeof EnsureServicesResponseSchema>;
+
+const responses = new WeakMap<EnsureResult, EnsureResponse>();
+
+/** One response for one result, which may be given again. */
+export function ensuredToMessage(result: EnsureResult): EnsureResponse {
+  let response = responses.get(result);
+  if (response === undefined) {
+    response = create(EnsureServicesResponseSchema, {
+      services: result.services.map(({ service, reused }) => serviceToMessage(service, reused)),
+      failures: result.failures.map(serviceFailureToMessage),
+      readyComment: result.readyComment,
+      runEnv: { ...result.runEnv },
+    });
+    responses.set(result, response);
+  }
+  return response;
 }
