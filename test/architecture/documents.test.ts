@@ -10,9 +10,15 @@ const documents = [
   "README.md",
   "CONTRIBUTING.md",
   "SECURITY.md",
-  ...["api", "architecture", "decisions", "dependencies", "operations", "reliability"].map(
-    (name) => `docs/${name}.md`,
-  ),
+  ...[
+    "api",
+    "architecture",
+    "decisions",
+    "dependencies",
+    "operations",
+    "performance",
+    "reliability",
+  ].map((name) => `docs/${name}.md`),
 ];
 const readme = readSource("README.md");
 
