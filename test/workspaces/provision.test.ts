@@ -24,7 +24,7 @@ describe("provision", () => {
       repoUrl: "https://example.test/r",
       repoRef: "main",
       source: "TASK_SESSION",
-      commandEnv: { SECRET: "s3cret", PAPERCLIP_AGENT_ID: "not this" },
+      commandEnv: { FLAVOUR: "salted", PAPERCLIP_AGENT_ID: "not this" },
     });
     expect(provisioned).toBe(true);
     const operation = operations.at(-1);
@@ -46,7 +46,7 @@ describe("provision", () => {
       expect.arrayContaining([
         "LC_ALL=C",
         "GIT_TERMINAL_PROMPT=0",
-        "SECRET=s3cret",
+        "FLAVOUR=salted",
         `PAPERCLIP_WORKSPACE_CWD=${workspace.cwd}`,
         `PAPERCLIP_WORKSPACE_PATH=${workspace.cwd}`,
         `PAPERCLIP_WORKSPACE_WORKTREE_PATH=${workspace.cwd}`,
@@ -68,7 +68,7 @@ describe("provision", () => {
       ]),
     );
     expect(lines.filter((line) => line.startsWith("GIT_"))).toEqual(["GIT_TERMINAL_PROMPT=0"]);
-    expect(JSON.stringify(workspace)).not.toContain("s3cret");
+    expect(JSON.stringify(workspace)).not.toContain("salted");
   });
 
   const ran = async (strategy: GitWorktreeStrategy, between?: (cwd: string) => void) => {
