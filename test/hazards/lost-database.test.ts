@@ -45,7 +45,9 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(async () => {
-  await server?.stop();
+  await server?.stop().catch(() => {});
+  // A server that a failed test left dead has ended none of them.
+  for (const { pid } of servicesWithVariable(MARK, workspace?.cwd)) process.kill(pid, "SIGKILL");
   await proxy?.close();
   await cluster?.remove();
   workspace?.remove();
