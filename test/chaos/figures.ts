@@ -12,6 +12,7 @@ export const FIGURES = [
   "calls",
   "calls_cut",
   "refusals",
+  "prepares",
   "services_started",
   "restarts_by_policy",
   "streams",

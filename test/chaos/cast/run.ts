@@ -3,7 +3,7 @@ import { type Kind, specOf } from "../catalogue.ts";
 import { type Role, remember, type Stage } from "../stage.ts";
 
 /** What may happen to a start while others stop services, clean worktrees and kill. */
-const CROSSED = [
+export const CROSSED = [
   "SERVICE_STOPPED",
   "SERVICE_EXITED_EARLY",
   "DEPENDENCY_FAILED",

@@ -1,14 +1,15 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { WorkspaceState } from "../../../gen/workspace/runtime/v1/workspace_pb.ts";
+import { type Workspace, WorkspaceState } from "../../../gen/workspace/runtime/v1/workspace_pb.ts";
 import { nameOf } from "../../../src/cli/words.ts";
-import { KINDS } from "../catalogue.ts";
+import { prepareRun } from "../../../src/client/index.ts";
+import { KINDS, specOf } from "../catalogue.ts";
 import { checkEdits } from "../edits.ts";
 import type { KnownWorkspace } from "../ledger.ts";
 import { git } from "../scene.ts";
-import type { Role, Stage } from "../stage.ts";
-import { ensure, release } from "./run.ts";
+import { type Role, remember, type Stage } from "../stage.ts";
+import { CROSSED, ensure, release } from "./run.ts";
 
 /**
  * Works on one issue after the other: prepares its worktree for run after run, writes into it, and cleans it up. Nobody
@@ -20,9 +21,15 @@ export async function* work(stage: Stage, role: Role): AsyncGenerator<void> {
     do {
       for (let runs = 1 + random.below(3); runs > 0; runs -= 1) {
         const runId = `${role.name}-${issue}-${runs}-${random.below(1e9)}`;
-        const workspace = await realize(stage, role, `${role.name}-${issue}`, runId);
-        yield;
-        await ensure(stage, role, runId, workspace.workspaceId, pickKinds(role));
+        const identifier = `${role.name}-${issue}`;
+        let workspace: KnownWorkspace;
+        if (random.percent(50)) {
+          workspace = await prepare(stage, role, identifier, runId);
+        } else {
+          workspace = await realize(stage, role, identifier, runId);
+          yield;
+          await ensure(stage, role, runId, workspace.workspaceId, pickKinds(role));
+        }
         yield;
         for (let edits = random.below(4); edits > 0; edits -= 1) edit(stage, role, workspace);
         yield;
@@ -58,26 +65,56 @@ function pickKinds({ random }: Role) {
 
 async function realize(
   stage: Stage,
-  { call, client, random }: Role,
+  role: Role,
   identifier: string,
   runId: string,
 ): Promise<KnownWorkspace> {
   stage.ledger.runs.set(runId, "open");
-  const answer = await call(`realize ${identifier} for ${runId}`, () =>
-    client.realizeWorkspace({
-      companyId: "company",
-      projectWorkspaceId: `project-${identifier.charCodeAt(7) % 2}`,
-      baseCwd: stage.scene.repository,
-      issue: { issueId: identifier, identifier, title: "chaos" },
-      agent: { agentId: "agent", name: "Agent" },
-      runId,
-      strategy: {
-        case: "gitWorktree",
-        value: { fetchBase: random.percent(20), provisionCommand: "echo provisioned; sleep 0.05" },
-      },
-    }),
+  const request = realizeRequest(stage, role, identifier, runId);
+  const answer = await role.call(`realize ${identifier} for ${runId}`, () =>
+    role.client.realizeWorkspace(request),
   );
-  const workspace = answer?.workspace;
+  return know(stage, identifier, answer?.workspace);
+}
+
+/** Both in one call; what others did to its services meanwhile is none of the worktree's. */
+async function prepare(
+  stage: Stage,
+  role: Role,
+  identifier: string,
+  runId: string,
+): Promise<KnownWorkspace> {
+  const kinds = pickKinds(role);
+  const realizing = realizeRequest(stage, role, identifier, runId);
+  const ensuring = { runId, services: kinds.map(specOf) };
+  stage.ledger.runs.set(runId, "open");
+  const result = await role.call(
+    `prepare ${identifier} with ${kinds.join(", ")} for ${runId}`,
+    () => prepareRun(role.client, { realize: realizing, ensure: ensuring }),
+    CROSSED,
+  );
+  if (result === undefined) return realize(stage, role, identifier, runId);
+  remember(stage, result.ensured?.services ?? []);
+  stage.figures.add("prepares");
+  return know(stage, identifier, result.realized?.workspace);
+}
+
+function realizeRequest(stage: Stage, { random }: Role, identifier: string, runId: string) {
+  return {
+    companyId: "company",
+    projectWorkspaceId: `project-${identifier.charCodeAt(7) % 2}`,
+    baseCwd: stage.scene.repository,
+    issue: { issueId: identifier, identifier, title: "chaos" },
+    agent: { agentId: "agent", name: "Agent" },
+    runId,
+    strategy: {
+      case: "gitWorktree",
+      value: { fetchBase: random.percent(20), provisionCommand: "echo provisioned; sleep 0.05" },
+    },
+  } as const;
+}
+
+function know(stage: Stage, identifier: string, workspace: Workspace | undefined): KnownWorkspace {
   if (workspace === undefined) throw new Error(`${identifier}: no workspace in the answer`);
   const { workspaceId, branchName, worktreePath } = workspace;
   const known = stage.ledger.workspaces.get(workspaceId) ?? {
