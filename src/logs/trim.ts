@@ -41,6 +41,8 @@ export function createTrimmer({ state, maxBytes, punchHole, onError }: TrimmerOp
       })
       .finally(() => {
         trimming = undefined;
+        // What grew meanwhile may never grow again.
+        check();
       });
   };
   return {
