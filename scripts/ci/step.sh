@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced by .ci/run: step HEADING COMMAND… runs one check under a heading with its time; finish tells what failed and exits. The caller
-# defines closing_line, which prints the very last line.
+# defines closing, which prints what ends the output.
 
 failed_steps=()
 
@@ -26,7 +26,7 @@ finish() {
     printf ', %d failed:\n' ${#failed_steps[@]}
     printf '    %s\n' "${failed_steps[@]}"
   fi
-  closing_line
+  closing
   [ ${#failed_steps[@]} -eq 0 ]
   exit
 }
