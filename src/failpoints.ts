@@ -34,6 +34,7 @@ export const FAILPOINTS = [
   "cleanup.outcome-written",
   "restore.branch-intended",
   "restore.branch-remade",
+  "restore.index-locked",
   "restore.work-applied",
   "restore.outcome-written",
   "service.row-written",

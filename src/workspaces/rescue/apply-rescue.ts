@@ -9,12 +9,14 @@ import {
   rmdir,
   symlink,
   unlink,
-  utimes,
+  writeFile,
 } from "node:fs/promises";
 import { join } from "node:path";
+import type { Failpoints } from "../../failpoints.ts";
 import type { Plumbing } from "../../git/plumbing.ts";
 import { withoutFilters } from "../../git/status.ts";
 import { readBlobs } from "./read-blobs.ts";
+import { replaceIndex } from "./replace-index.ts";
 import { decodePaths, type RescuedPath } from "./rescue-record.ts";
 import { saveRescue } from "./save-rescue.ts";
 import {
@@ -84,15 +86,20 @@ function isScratch(path: string): boolean {
   return path.slice(path.lastIndexOf("/") + 1).startsWith(SCRATCH);
 }
 
+export interface ApplyTools extends StateTools {
+  readonly failpoints: Failpoints;
+}
+
 /**
  * Puts the rescued state over a checkout of the rescue's commit: files as they stood, then the index.
  * Doing it again changes nothing. Nothing is written through a symlink.
  */
 export async function applyRescue(
-  { git, plumbing }: StateTools,
+  tools: ApplyTools,
   worktree: string,
   { commit, paths, kept }: RescueContent,
 ): Promise<void> {
+  const { plumbing } = tools;
   const gitDir = await textOf(plumbing, worktree, ["rev-parse", "--absolute-git-dir"]);
   for (const { path, kind } of paths) if (kind === "gone") await removeFile(worktree, path);
   const there = paths.filter(({ kind }) => kind !== "gone");
@@ -109,9 +116,8 @@ export async function applyRescue(
     },
   );
   await writeUnderWay(plumbing, worktree, gitDir, kept);
-  const filters = await withoutFilters(git, worktree);
-  await writeIndex(plumbing, filters, worktree, gitDir, kept);
-  await write(join(gitDir, APPLIED), Buffer.from(commit));
+  await writeIndex(tools, worktree, gitDir, kept);
+  await writeFile(join(gitDir, APPLIED), Buffer.from(commit));
 }
 
 async function writeEntry(
@@ -186,34 +192,21 @@ async function writeUnderWay(plumbing: Plumbing, worktree: string, gitDir: strin
     if (blob === "") continue;
     const file = join(gitDir, name);
     await mkdir(join(file, ".."), { recursive: true });
-    await write(file, await plumbing.read(worktree, ["cat-file", "blob", blob]));
+    await writeFile(file, await plumbing.read(worktree, ["cat-file", "blob", blob]));
   }
 }
 
-/** Last: from here on git sees the state as it was. Under git's own lock. */
+/** Last: from here on git sees the state as it was. */
 async function writeIndex(
-  plumbing: Plumbing,
-  filters: readonly string[],
+  { git, plumbing, failpoints }: ApplyTools,
   worktree: string,
   gitDir: string,
   kept: string,
 ): Promise<void> {
+  const filters = await withoutFilters(git, worktree);
   const content = await plumbing.read(worktree, ["cat-file", "blob", `${kept}:index`]);
-  const lock = join(gitDir, "index.lock");
-  await write(lock, content, "wx");
-  // The times in it are those of other files: an old index makes git read them all, once.
-  await utimes(lock, 1, 1);
-  await rename(lock, join(gitDir, "index"));
+  await replaceIndex(gitDir, content, failpoints);
   // What differs makes it say 1.
   const refresh = ["update-index", "-q", "--refresh", "--force-write-index"];
   await plumbing.read(worktree, [...filters, ...refresh]).catch(() => {});
-}
-
-async function write(path: string, content: Buffer, flags = "w"): Promise<void> {
-  const file = await open(path, flags, 0o644);
-  try {
-    await file.writeFile(content);
-  } finally {
-    await file.close();
-  }
 }
