@@ -170,9 +170,9 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
       inserted.resolve();
       if (life.state === "STARTING") attempt.fail(failureOf(row, "SERVICE_STOPPED", message));
       if (life.state === "STOPPING") perform("end-tree");
-      else if (life.state === "BACKOFF") void tell({ type: "stop", reason: "STOP_REQUESTED" });
-      else if (exit !== undefined) void tell({ type: "exited", exit, stable: false }, GONE);
-      else void tell({ type: "spawn-failed", message });
+      else if (life.state === "BACKOFF") note({ type: "stop", reason: "STOP_REQUESTED" });
+      else if (exit !== undefined) note({ type: "exited", exit, stable: false }, GONE);
+      else note({ type: "spawn-failed", message });
     },
     async stop(reason, options = {}) {
       if (isOver(life.state)) return undefined;
@@ -197,7 +197,7 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
       perform("probe");
     } else {
       const { pid, startTime } = instance;
-      void tell({ type: "spawned" }, { providerRef: String(pid), startTime }).catch(() => {});
+      note({ type: "spawned" }, { providerRef: String(pid), startTime });
     }
   }
 
@@ -224,6 +224,11 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
     return told;
   }
 
+  /** Nobody waits for it. What the server's end keeps from being written, the next server finds. */
+  function note(event: LifeEvent, facts: ServicePatch = {}): void {
+    tell(event, facts).catch(() => {});
+  }
+
   function perform(effect: Effect): void {
     switch (effect) {
       case "spawn":
@@ -243,7 +248,7 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
       case "await-backoff":
         attempt.fail();
         cancelBackoff = clock.schedule(backoffMs(spec.restart, life.restarts), () => {
-          void tell({ type: "backoff-over" }).catch(() => {});
+          note({ type: "backoff-over" });
         });
         break;
       case "settle":

@@ -5,6 +5,7 @@ import type { Failpoints } from "../failpoints.ts";
 import type { Log } from "../logs/log.ts";
 import type { Diagnosis, Service, ServiceExit } from "../model/service.ts";
 import type { ServicePatch } from "../store/services.ts";
+import type { Exit } from "../supervisor/exit-status.ts";
 import type { Instance } from "../supervisor/instance.ts";
 import { diagnose } from "./diagnosis.ts";
 import {
@@ -121,7 +122,7 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
       instance = Promise.resolve(found);
       if (found !== undefined) watch(found);
     },
-    probe: () => void probe(),
+    probe: () => void probe().catch(() => {}),
     stopProbing: () => probing.abort(),
     wasReady: () => outcome.resolve({ ok: true }),
     fail(reason) {
@@ -165,22 +166,25 @@ export function createStartAttempt(context: AttemptContext): StartAttempt {
   }
 
   function watch(started: Instance): void {
-    void started.exited.then(async (ended) => {
-      probing.abort();
-      const early = row().state === "STARTING";
-      const exit = exitOf(ended, early);
-      if (early) await lookForTakenPort(started);
-      const ran = ended.exitTime - (row().readyTime ?? ended.exitTime);
-      const stable = ran >= resetAfterMs(row().spec.restart);
-      const portTaken = taken?.automatic === true;
-      const told = tell({ type: "exited", exit, stable, portTaken }, { exit, providerRef: "" });
-      if (early) lastWords = hearLastWords(started, exit, told);
-      await told;
-      if (!early || context.comesBack()) return;
-      await lastWords;
-      await within(SETTLED_SOON_MS, context.over);
-      tellFailure();
-    });
+    // What the server's end keeps from being written, the next server finds.
+    started.exited.then((ended) => settleExit(started, ended)).catch(() => {});
+  }
+
+  async function settleExit(from: Instance, ended: Exit): Promise<void> {
+    probing.abort();
+    const early = row().state === "STARTING";
+    const exit = exitOf(ended, early);
+    if (early) await lookForTakenPort(from);
+    const ran = ended.exitTime - (row().readyTime ?? ended.exitTime);
+    const stable = ran >= resetAfterMs(row().spec.restart);
+    const portTaken = taken?.automatic === true;
+    const told = tell({ type: "exited", exit, stable, portTaken }, { exit, providerRef: "" });
+    if (early) lastWords = hearLastWords(from, exit, told);
+    await told;
+    if (!early || context.comesBack()) return;
+    await lastWords;
+    await within(SETTLED_SOON_MS, context.over);
+    tellFailure();
   }
 
   async function hearLastWords(
