@@ -39,8 +39,12 @@ const MOST_EVENTS = 25;
 const POLLING_MS = 500;
 const REFUSED_MS = 250;
 const SWEEP_MS = 1000;
+/** A sweep of many logs comes less often: at most this part of the time goes into sweeps, … */
+const SWEEPING_SHARE = 1 / 400;
+/** … but it comes. */
+const LONGEST_SWEEP_MS = 10_000;
 /** Whether something was lost without growth can wait longer. */
-const SWEEPS_A_THOROUGH_LOOK = 5;
+const THOROUGH_MS = 5_000;
 /** So that a sweep of a thousand logs keeps nobody waiting for milliseconds. */
 const MEMBERS_A_TURN = 64;
 
@@ -124,16 +128,38 @@ export function createGrowthWatcher(options: GrowthWatcherOptions): GrowthWatche
     refused.add(growing);
     slow.start();
   };
-  const seldom = (growing: Growing, sweeps = 0) => {
+  const seldom = (growing: Growing, thorough: boolean) => {
     if (!live.has(growing) || polled.has(growing)) return;
-    const thorough = sweeps % SWEEPS_A_THOROUGH_LOOK === 0;
     if (look(growing, thorough)) startPolling(growing);
   };
+  let thorough = false;
+  let thoroughAt = clock.monotonic();
+  const beginSweep = () => {
+    const now = clock.monotonic();
+    thorough = now - thoroughAt >= THOROUGH_MS;
+    if (thorough) thoroughAt = now;
+    return live;
+  };
 
-  const fast = createTicker(clock, POLL_MS, () => polled.keys(), poll);
-  const pause = createTicker(clock, POLL_MS, () => unsettled.keys(), rest);
-  const slow = createTicker(clock, REFUSED_MS, () => refused, seldom);
-  const sweep = createTicker(clock, SWEEP_MS, () => live, seldom);
+  const fast = createTicker(
+    clock,
+    () => POLL_MS,
+    () => polled.keys(),
+    poll,
+  );
+  const pause = createTicker(
+    clock,
+    () => POLL_MS,
+    () => unsettled.keys(),
+    rest,
+  );
+  const slow = createTicker(
+    clock,
+    () => REFUSED_MS,
+    () => refused,
+    (one) => seldom(one, false),
+  );
+  const sweep = createTicker(clock, sweepPause, beginSweep, (one) => seldom(one, thorough));
 
   return {
     watch(growing) {
@@ -157,25 +183,34 @@ export function createGrowthWatcher(options: GrowthWatcherOptions): GrowthWatche
   };
 }
 
-/** Calls `visit` for each member each `intervalMs`, from the first `start` until there is no member left. */
+function sweepPause(tookMs: number): number {
+  return Math.min(Math.max(SWEEP_MS, tookMs / SWEEPING_SHARE), LONGEST_SWEEP_MS);
+}
+
+/**
+ * Visits all members again and again, from the first `start` until there is no member left. `pauseMs` tells how long
+ * after the last time, which took so many milliseconds.
+ */
 function createTicker<T>(
   clock: Clock,
-  intervalMs: number,
+  pauseMs: (tookMs: number) => number,
   members: () => Iterable<T>,
-  visit: (member: T, ticks: number) => void,
+  visit: (member: T) => void,
 ) {
-  let ticks = 0;
+  let tookMs = 0;
   let cancel: (() => void) | undefined;
   const tick = (remaining: readonly T[]) => {
+    const begun = clock.monotonic();
     // `cancel` stays while the members are visited: what they start is this very ticker.
-    for (const member of remaining.slice(0, MEMBERS_A_TURN)) visit(member, ticks);
+    for (const member of remaining.slice(0, MEMBERS_A_TURN)) visit(member);
+    tookMs += clock.monotonic() - begun;
     const later = remaining.slice(MEMBERS_A_TURN);
     cancel = later.length > 0 ? clock.schedule(0, () => tick(later)) : undefined;
     if (remaining.length > 0) start();
   };
   const start = () => {
-    cancel ??= clock.schedule(intervalMs, () => {
-      ticks += 1;
+    cancel ??= clock.schedule(pauseMs(tookMs), () => {
+      tookMs = 0;
       tick([...members()]);
     });
   };

@@ -36,7 +36,7 @@ export interface EndingOptions {
 }
 
 /** Of a thousand services, files and processes are not read each second. */
-const SWEEPS_A_LOOK = 15;
+const SWEEPS_A_LOOK = 30;
 
 export function watchEnding(options: EndingOptions): Ending {
   const { directory, marker, main, shim, clock, platform, tables, watcher, warn, onChange } =

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { findLive, type LocalProcess } from "./identity.ts";
+import { findLive, isTaken, type LocalProcess } from "./identity.ts";
 import type { InstanceContext } from "./instance.ts";
 import { FILES, type InstanceRecord } from "./instance-directory.ts";
 import { isLive } from "./process-stat.ts";
@@ -35,10 +35,13 @@ export function createWriterGuard(context: GuardContext, everyMs: number): Write
   /** Who was found to read each pipe: as long as these live, nobody has to be searched for. */
   const known = new Map<Writers, readonly LocalProcess[]>();
   let closed = false;
+  let rounds = 0;
   const round = async () => {
     const now = context.clock.monotonic();
+    rounds += 1;
+    const isThere = rounds % ROUNDS_A_LOOK === 0 ? isLiving : hasItsNumber;
     const doubtful = [...guarded].flatMap(([writers, due]) =>
-      due > now || isComplete(known.get(writers)) ? [] : [writers],
+      due > now || isComplete(known.get(writers), isThere) ? [] : [writers],
     );
     if (doubtful.length === 0) return;
     const since = Math.min(...doubtful.map(({ shim }) => shim.startTime));
@@ -76,8 +79,16 @@ const STREAMS = [
   ["stderr", "err", 6],
 ] as const;
 
-function isComplete(readers: readonly LocalProcess[] = []): boolean {
-  return readers.length === STREAMS.length && readers.every((one) => findLive(one) !== undefined);
+/** A number that is taken costs a twentieth of a line of /proc; whether by the same process is asked more seldom. */
+const ROUNDS_A_LOOK = 6;
+const hasItsNumber = ({ pid }: LocalProcess) => isTaken(pid);
+const isLiving = (one: LocalProcess) => findLive(one) !== undefined;
+
+function isComplete(
+  readers: readonly LocalProcess[] = [],
+  isThere: (one: LocalProcess) => boolean,
+): boolean {
+  return readers.length === STREAMS.length && readers.every(isThere);
 }
 
 /** Who reads each pipe that somebody reads. */
