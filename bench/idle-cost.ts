@@ -8,6 +8,8 @@ import { report } from "./support/table.ts";
 
 const SERVICES = sized(1_000, 50);
 const AT_ONCE = 50;
+/** What is done once for each, such as to find who writes its log, is done by then. */
+const SETTLED_MS = sized(45_000, 3_000);
 const WATCHED_SECONDS = sized(30, 5);
 const PM2_PROCESSES = sized(20, 5);
 
@@ -22,7 +24,7 @@ async function measure(scene: Scene): Promise<Measure[]> {
   const { server } = scene;
   const empty = rssMb(server.pid);
   const ids = await startMany(scene, SERVICES);
-  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  await new Promise((resolve) => setTimeout(resolve, SETTLED_MS));
 
   const before = cpuMs(server.pid);
   await new Promise((resolve) => setTimeout(resolve, WATCHED_SECONDS * 1000));

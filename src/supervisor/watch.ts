@@ -24,6 +24,8 @@ export interface WatcherOptions {
 }
 
 const REFUSED_SWEEP_MS = 250;
+/** A sweep of many comes less often, at most half as often: this part of the time goes into sweeps. */
+const SWEEPING_SHARE = 1 / 500;
 /** Looks per turn of the event loop. */
 const BATCH = 64;
 
@@ -38,6 +40,8 @@ export function createWatcher(options: WatcherOptions): Watcher {
   const entries = new Set<Entry>();
   let closed = false;
   let cancelSweep = () => {};
+  /** Milliseconds that the last sweep looked, without its pauses. */
+  let tookMs = 0;
 
   const arm = (entry: Entry) => {
     try {
@@ -58,17 +62,22 @@ export function createWatcher(options: WatcherOptions): Watcher {
   const schedule = () => {
     cancelSweep();
     if (closed) return;
-    const delay = degraded() ? Math.min(sweepMs, REFUSED_SWEEP_MS) : sweepMs;
+    const usual = Math.min(Math.max(sweepMs, tookMs / SWEEPING_SHARE), 2 * sweepMs);
+    const delay = degraded() ? Math.min(sweepMs, REFUSED_SWEEP_MS) : usual;
     cancelSweep = clock.schedule(delay, () => void sweep());
   };
   const sweep = async () => {
-    let looked = 0;
-    for (const entry of [anchorEntry, ...entries]) {
-      if (closed) return;
-      if (entry.watcher === undefined) arm(entry);
-      if (entries.has(entry)) entry.look("SWEEP");
-      looked += 1;
-      if (looked % BATCH === 0) await new Promise((resolve) => setImmediate(resolve));
+    const all = [anchorEntry, ...entries];
+    tookMs = 0;
+    for (let begun = 0; begun < all.length; begun += BATCH) {
+      const begunAt = clock.monotonic();
+      for (const entry of all.slice(begun, begun + BATCH)) {
+        if (closed) return;
+        if (entry.watcher === undefined) arm(entry);
+        if (entries.has(entry)) entry.look("SWEEP");
+      }
+      tookMs += clock.monotonic() - begunAt;
+      await new Promise((resolve) => setImmediate(resolve));
     }
     schedule();
   };
