@@ -139,18 +139,23 @@ export function createLife(deps: LifeDependencies, stored: Service): ServiceLife
       return (await current.instance()) === undefined ? current.outcome : { ok: true };
     },
     async launch(insert, prepare) {
-      try {
-        row = await insert();
-      } catch (error) {
-        life = { ...life, state: "FAILED" };
-        attempt.fail(failureOfError(row, error));
-        inserted.reject(error);
-        perform("settle");
-        throw error;
-      }
-      prepareAnew = prepare;
-      attempt.spawn((signal) => prepare({ avoid: [], signal }));
-      inserted.resolve();
+      // First in the queue: a stop that comes meanwhile finds a row to write to, and what to end.
+      const launched = queue.then(async () => {
+        try {
+          row = await insert();
+        } catch (error) {
+          life = { ...life, state: "FAILED" };
+          attempt.fail(failureOfError(row, error));
+          inserted.reject(error);
+          perform("settle");
+          throw error;
+        }
+        prepareAnew = prepare;
+        attempt.spawn((signal) => prepare({ avoid: [], signal }));
+        inserted.resolve();
+      });
+      queue = launched.catch(() => {});
+      return launched;
     },
     resume(instance, known) {
       inserted.resolve();

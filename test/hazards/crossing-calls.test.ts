@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type Service, ServiceState } from "../../gen/workspace/runtime/v1/service_pb.ts";
+import {
+  Lifecycle,
+  type Service,
+  ServiceState,
+} from "../../gen/workspace/runtime/v1/service_pb.ts";
 import { errorDetails } from "../../src/client/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { servicesWithVariable, watchForDoubles } from "../support/processes.ts";
 import { chosenSeed, createRandom, type Random } from "../support/random.ts";
 import { startServer, type TestServer } from "../support/server.ts";
@@ -38,6 +43,34 @@ describe("hazard 23: stops and starts that cross each other", () => {
   afterAll(async () => {
     await server.stop();
     workspace.remove();
+  });
+
+  it("stops one whose row is still being written, and its caller is told", async () => {
+    const slow = await startServer({
+      env: { WORKSPACE_RUNTIME_FAILPOINTS: "lease.intended=delay(500)" },
+    });
+    const { workspaceId, remove } = await realizePrimary(slow);
+    onTestFinished(async () => {
+      await slow.stop();
+      remove();
+    });
+    const { client } = slow;
+    const ofTheRun = { ...specOf("plain"), lifecycle: Lifecycle.EPHEMERAL };
+    const ensuring = client
+      .ensureServices({ runId: "run", workspaceId, services: [ofTheRun] })
+      .then(
+        () => undefined,
+        (reason: unknown) => errorDetails(reason)?.reason,
+      );
+    await eventually(
+      async () => (await client.getRuntimeInfo({})).counts?.live_services === 1n && true,
+    );
+    const target = { case: "workspaceId", value: workspaceId } as const;
+    await client.stopServices({ target, force: true });
+    expect(await ensuring).toBe("SERVICE_STOPPED");
+    const { services } = await client.listServices({ workspaceIds: [workspaceId] });
+    expect(services.map(({ state }) => state)).toEqual([ServiceState.STOPPED]);
+    expect((await client.getRuntimeInfo({})).counts?.live_services).toBe(0n);
   });
 
   const specOf = (name: Name): SpecInit =>
