@@ -38,7 +38,7 @@ describe("watches that the kernel refuses or loses", () => {
       await append(directory, "STDOUT", `line ${i}\n`);
       const told = await pull(batches, (all) => all.length === 1);
       expect(bytesOf(told, "STDOUT").toString()).toBe(`line ${i}\n`);
-      expect(performance.now() - begun).toBeLessThan(delayMs + 1000);
+      expect(performance.now() - begun).toBeLessThan(delayMs + 3000);
     }
     const told = pull(batches, (all) => bytesOf(all, "STDOUT").toString().endsWith("200000\n"));
     await write(directory, "STDOUT", "seq 100001 200000");

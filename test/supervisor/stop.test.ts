@@ -35,7 +35,7 @@ describe.each(PROOFS)("stopping with at most %s", (strongestProof) => {
       survivors: [],
       portsFree: true,
     });
-    expect(outcome.durationMs).toBeLessThan(1000);
+    expect(outcome.durationMs).toBeLessThan(5000);
     expect(await instance.exited).toMatchObject({ signal: "SIGTERM" });
     await instance.drained;
     expect(await instance.members()).toEqual([]);
@@ -46,7 +46,7 @@ describe.each(PROOFS)("stopping with at most %s", (strongestProof) => {
     await instance.exited;
     const outcome = await instance.stop();
     expect(outcome).toMatchObject({ proven: true, proof, signals: [], processesEnded: 0 });
-    expect(outcome.durationMs).toBeLessThan(1000);
+    expect(outcome.durationMs).toBeLessThan(5000);
   });
 
   it("kills at once without grace", async () => {
