@@ -12,6 +12,7 @@ import type { ServicePlan } from "./plan.ts";
 import { isOver } from "./state.ts";
 import { disown, endUnowned } from "./unowned-row.ts";
 import { isStoreFailure } from "./until-stored.ts";
+import { usableWorkspace } from "./workspace-of.ts";
 
 /** Who wants a service. */
 export interface Claimant {
@@ -168,6 +169,8 @@ async function start(
 }
 
 async function insert(core: ServicesCore, tx: StoreQueries, row: Service): Promise<Service> {
+  // Who archives it stops what has a row by then; nothing may come after.
+  if (row.workspaceId !== "") await usableWorkspace(tx, row.workspaceId);
   let { record, inserted } = await tx.services.insert(row);
   if (!inserted && (await endUnowned(core, tx, record))) {
     ({ record, inserted } = await tx.services.insert(row));

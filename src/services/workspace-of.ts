@@ -1,10 +1,13 @@
 import { RuntimeError } from "../errors.ts";
 import type { Workspace } from "../model/workspace.ts";
-import type { Store } from "../store/store.ts";
+import type { StoreQueries } from "../store/store.ts";
 
 /** @throws RuntimeError WORKSPACE_NOT_FOUND, WORKSPACE_ARCHIVED */
-export async function usableWorkspace(store: Store, workspaceId: string): Promise<Workspace> {
-  const workspace = await store.workspaces.get(workspaceId);
+export async function usableWorkspace(
+  { workspaces }: Pick<StoreQueries, "workspaces">,
+  workspaceId: string,
+): Promise<Workspace> {
+  const workspace = await workspaces.get(workspaceId);
   const metadata = { workspace_id: workspaceId };
   if (workspace === undefined) {
     throw workspaceNotFound(workspaceId);

@@ -51,7 +51,11 @@ export async function cleanUp(
   return await tools.locations.run(locationOf(workspace), async () => {
     const current = await findWorkspace(tools.store, request.workspaceId);
     refuseStale(request.expectedRevision, current);
-    return isCleaned(current) ? nothingToDo(current) : await clean(tools, request, current);
+    if (!isCleaned(current)) return await clean(tools, request, current);
+    // Of one that died before its last step: those that came while it went. What it shared may be another's by now.
+    const alone = { ...current, worktreePath: "" };
+    await tools.services.stopOfWorkspace(alone, "WORKSPACE_ARCHIVED");
+    return nothingToDo(current);
   });
 }
 
@@ -162,6 +166,8 @@ async function clean(
     : tools.repositories.run(gitCommonDir, remove));
   const concluded = await concludeCleanup(store, clock.now(), workspace, removal, warnings);
   await failpoints.hit("cleanup.outcome-written");
+  // Those that came while it went; now that it is archived there will be no more.
+  if (isCleaned(concluded)) await stopServices();
   const { isRemoved: cleaned, cleanedPath, rescueRef } = removal;
   return {
     ...{ cleaned, cleanedPath, rescueRef, warnings, operations, runIds },
