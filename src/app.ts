@@ -1,7 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { WorkspaceRuntime } from "../gen/workspace/runtime/v1/workspace_runtime_pb.ts";
-import packageFacts from "../package.json" with { type: "json" };
 import { createSystemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { createBaseEnvironment } from "./environment/base-environment.ts";
@@ -20,35 +19,20 @@ import { createCommandRunner } from "./operations/run-command.ts";
 import { loadOrCreateKey, writePrivateFile } from "./private-file.ts";
 import { createProjectWorkspaces } from "./project-workspaces/manager.ts";
 import { createHandlers } from "./rpc/handlers.ts";
-import type { RuntimeInfo } from "./rpc/info-handlers.ts";
 import { followGroup } from "./runs/follow-group.ts";
 import { prepareRun } from "./runs/prepare-run.ts";
-import { countActiveResources } from "./server/active-resources.ts";
+import { createRuntimeInfo, type StartStory } from "./runtime-info.ts";
 import type { Door } from "./server/door.ts";
 import { createServer } from "./server/server.ts";
 import { loadToken } from "./server/token.ts";
-import { createAnsweredOnce } from "./services/answered-once.ts";
-import { createDependencyWaits } from "./services/await-dependencies.ts";
-import { type Boot, bootServices } from "./services/boot.ts";
-import type { ServicesCore } from "./services/core.ts";
-import { createEnsuredAgain } from "./services/ensured-again.ts";
+import { bootServices } from "./services/boot.ts";
+import { createServicesCore } from "./services/create-core.ts";
 import { createIdleSweep, type IdleSweep } from "./services/idle.ts";
-import { createIntents } from "./services/intents.ts";
-import { readLaunch } from "./services/launch.ts";
-import { createLauncher } from "./services/launcher.ts";
 import { createServices } from "./services/manager.ts";
-import { createPorts } from "./services/ports.ts";
-import { createProbeHosts } from "./services/readiness/probe-hosts.ts";
-import { type ReconcileResult, reconcile } from "./services/reconcile.ts";
-import { createRegistry } from "./services/registry.ts";
-import { serviceOfProcess } from "./services/service-of-process.ts";
-import { createServiceRecorder } from "./services/service-recorder.ts";
-import { createStorePatience } from "./services/store-patience.ts";
+import { reconcile } from "./services/reconcile.ts";
 import { findMarkedStrays } from "./services/strays.ts";
-import { createUntilStored } from "./services/until-stored.ts";
 import type { DataDirectory } from "./store/data-directory.ts";
 import { openStore } from "./store/store.ts";
-import { findPortOwners, portIsFree } from "./supervisor/listeners.ts";
 import { readLoginShell } from "./supervisor/login-shell.ts";
 import { canPunchHoles, punchHole } from "./supervisor/punch-hole.ts";
 import { createSupervisor } from "./supervisor/supervisor.ts";
@@ -164,59 +148,20 @@ export async function startApp(config: Config, { directory, door, log }: Given):
   const allowedRoots = createAllowedRoots(config.allowRoots);
   const projectWorkspaces = createProjectWorkspaces({ store, allowedRoots });
 
-  const registry = createRegistry();
-  const probeHosts = createProbeHosts(config.probeHosts);
-  const ports = createPorts({
-    store,
-    range: config.portRange,
-    isFree: portIsFree,
-    listenerPids: async (port) => (await findPortOwners([port])).flatMap(({ pids }) => pids),
-    serviceOf: (pid) => serviceOfProcess(pid, installationId),
-    adapterEnvOf: async (serviceId) =>
-      (await readLaunch(join(place("services"), serviceId)))?.adapterEnv,
-  });
-  const untilStored = createUntilStored({ log, closing: closing.signal });
-  const patience = createStorePatience({ clock });
-  const core: ServicesCore = {
+  const core = createServicesCore({
     store,
     clock,
     failpoints,
     log,
-    registry,
+    logs,
     operations,
     runs,
     supervisor,
-    answeredOnce: createAnsweredOnce(store),
-    ensuredAgain: createEnsuredAgain(),
-    intents: createIntents(),
-    dependencies: createDependencyWaits(),
-    untilStored,
-    patience,
-    launcher: createLauncher({
-      clock,
-      failpoints,
-      log,
-      logs,
-      ports,
-      recorder: createServiceRecorder({
-        store,
-        log,
-        failpoints,
-        untilStored,
-        patience,
-        closing: closing.signal,
-      }),
-      registry,
-      store,
-      supervisor,
-      baseEnvironment: () => base.get(),
-      directory: place("services"),
-      shell: config.shell,
-      closing: closing.signal,
-      probeHosts,
-    }),
     allowedRoots,
-    probeHosts,
+    baseEnvironment: () => base.get(),
+    directory: place("services"),
+    closing: closing.signal,
+    config,
     settings: {
       nodeId: installationId,
       identityKey: loadOrCreateKey(place("identity-key")),
@@ -224,7 +169,8 @@ export async function startApp(config: Config, { directory, door, log }: Given):
       defaultStopPolicy: config.defaultStopPolicy,
       defaultLeaseTtlMs: config.defaultLeaseTtlMs,
     },
-  };
+  });
+  const { registry } = core;
   const services = createServices(core, () => idle?.wake());
 
   const workspaces = createWorkspaces({
@@ -250,43 +196,12 @@ export async function startApp(config: Config, { directory, door, log }: Given):
     operationsDirectory: place("operations"),
   });
 
-  let found: ReconcileResult | undefined;
-  let markedStrays = 0;
-  let boot: Boot | undefined;
+  const story: StartStory = { markedStrays: 0 };
   const reconciled = Promise.withResolvers<void>();
-  const info = async (): Promise<RuntimeInfo> => ({
-    version: packageFacts.version,
-    nodeId: installationId,
-    installationId,
-    store: store.kind,
-    startTime,
-    reconcile: {
-      state: found === undefined ? "running" : "done",
-      reconciled: found?.reconciled ?? 0,
-      adopted: found?.adopted ?? 0,
-      stopped: found?.stopped ?? 0,
-      strays: (found?.strays ?? 0) + markedStrays,
-      restarted: boot?.restarted ?? 0,
-      failed: boot?.failed ?? 0,
-      failures: boot?.failures ?? [],
-    },
-    counts: {
-      live_services: registry.all().length,
-      open_logs: logs.counts().open,
-      log_readers: logs.counts().readers,
-      file_watches: logs.counts().watchers,
-      status_watchers: hub.watchers,
-      ...countActiveResources(),
-    },
-    limits: {
-      stop_proof_cgroup: Number(supervisor.capabilities().cgroup),
-      stop_proof_subreaper: Number(supervisor.capabilities().subreaper),
-      adoption: Number(supervisor.capabilities().adoption),
-      log_trimming: Number(hasHoles),
-      limit_memory: Number(supervisor.capabilities().limits.memory),
-      limit_cpu: Number(supervisor.capabilities().limits.cpu),
-      limit_pids: Number(supervisor.capabilities().limits.pids),
-    },
+  const info = createRuntimeInfo({
+    ...{ installationId, startTime, store, registry, logs, hub, supervisor },
+    trimsLogs: hasHoles,
+    story,
   });
   const logSources = createLogSources({
     logs,
@@ -333,7 +248,8 @@ export async function startApp(config: Config, { directory, door, log }: Given):
   });
 
   await operations.recover(installationId);
-  found = await reconcile(core);
+  const found = await reconcile(core);
+  story.found = found;
   reconciled.resolve();
   expiry = await startLeaseExpiry({
     store,
@@ -358,12 +274,13 @@ export async function startApp(config: Config, { directory, door, log }: Given):
   const behind = async () => {
     await core.launcher.recordAdopted();
     const strays = await findMarkedStrays(core);
-    markedStrays = strays.length;
+    story.markedStrays = strays.length;
     if (strays.length > 0) log.warn({ strays }, "processes with this installation's marker");
   };
   const stopCollecting = scheduleGarbage({ collect: collectGarbage, clock, log });
   behind().catch((err) => log.warn({ err }, "not looked for strays"));
-  boot = bootServices(core);
+  const boot = bootServices(core);
+  story.boot = boot;
 
   return {
     ready,
@@ -371,7 +288,7 @@ export async function startApp(config: Config, { directory, door, log }: Given):
       rmSync(place("server.json"), { force: true });
       stopCollecting();
       stopRelieving();
-      const booted = boot?.close();
+      const booted = boot.close();
       await server.shutdown();
       await booted;
       idle?.close();

@@ -5,7 +5,7 @@ import { type Import, importsOf, readSource, typescriptFiles } from "./source-fi
 /** From the top down; a file imports from its own layer and from those below it. */
 const layers: readonly (readonly string[])[] = [
   ["main", "cli"],
-  ["app", "log-sources"],
+  ["app", "log-sources", "runtime-info"],
   ["server"],
   ["rpc"],
   ["runs"],
