@@ -1,3 +1,4 @@
+import type { DescMethod } from "@bufbuild/protobuf";
 import { Code, ConnectError, createContextValues, type Transport } from "@connectrpc/connect";
 import { runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
 import { authorize } from "../authorize.ts";
@@ -21,16 +22,7 @@ export function createGrpcTransport(options: TransportOptions = {}): RuntimeTran
       return runUnaryCall({
         interceptors,
         ...limits(signal, timeoutMs),
-        req: {
-          stream: false,
-          service: method.parent,
-          method,
-          requestMethod: "POST",
-          url: `${AUTHORITY}/${method.parent.typeName}/${method.name}`,
-          header: new Headers(header),
-          contextValues,
-          message,
-        },
+        req: { stream: false, ...headOf(method, header), contextValues, message },
         next: async (request) => unaryCall(channel.client(), request, deadline),
       });
     },
@@ -50,16 +42,7 @@ export function createGrpcTransport(options: TransportOptions = {}): RuntimeTran
       return runStreamingCall({
         interceptors,
         ...limits(signal, timeoutMs),
-        req: {
-          stream: true,
-          service: method.parent,
-          method,
-          requestMethod: "POST",
-          url: `${AUTHORITY}/${method.parent.typeName}/${method.name}`,
-          header: new Headers(header),
-          contextValues,
-          message,
-        },
+        req: { stream: true, ...headOf(method, header), contextValues, message },
         next: async (request) => streamCall(channel.client(), request, deadline),
       });
     },
@@ -69,6 +52,17 @@ export function createGrpcTransport(options: TransportOptions = {}): RuntimeTran
 
 /** Only a name, for interceptors. */
 const AUTHORITY = "http://localhost";
+
+/** What unary calls and streams ask alike. */
+function headOf<M extends DescMethod>(method: M, header: ConstructorParameters<typeof Headers>[0]) {
+  return {
+    service: method.parent,
+    method,
+    requestMethod: "POST",
+    url: `${AUTHORITY}/${method.parent.typeName}/${method.name}`,
+    header: new Headers(header),
+  };
+}
 
 /** What the server is told; the caller's own wait is bounded by `limits`. */
 function deadlineOf(timeoutMs: number | undefined): number {
