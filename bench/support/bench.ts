@@ -8,6 +8,7 @@ export interface Bench {
 
 export interface Measure {
   readonly what: string;
+  /** No number where it is missing: null, once it has been JSON. */
   readonly value: number;
   /** `×` for ratios. */
   readonly unit: string;
@@ -31,6 +32,6 @@ export function missing(what: string, note: string): Measure {
 }
 
 export function isReached({ value, target }: Measure): boolean | undefined {
-  if (target === undefined || Number.isNaN(value)) return undefined;
+  if (target === undefined || !Number.isFinite(value)) return undefined;
   return "atLeast" in target ? value >= target.atLeast : value <= target.atMost;
 }

@@ -29,7 +29,7 @@ export async function report(bench: Bench): Promise<void> {
 function row(measure: Measure): string {
   const { what, value, unit, target, note } = measure;
   const reached = { true: "yes", false: "**no**", undefined: "" }[String(isReached(measure))];
-  const shown = Number.isNaN(value) ? "" : `${figure(value, target)} ${unit}`;
+  const shown = Number.isFinite(value) ? `${figure(value, target)} ${unit}` : "";
   const label = note === undefined ? what : `${what} (${note})`;
   return `| | ${oneLine(label)} | ${shown} | ${limit(target, unit)} | ${reached} |`;
 }
