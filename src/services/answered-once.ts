@@ -1,3 +1,4 @@
+import type { Operation } from "../model/operation.ts";
 import type { Store } from "../store/store.ts";
 import type { ControlResult } from "./services.ts";
 
@@ -16,7 +17,8 @@ export interface RequestKey {
 /** What is kept: the services and the operation are rows, read anew for each later answer. */
 interface Kept {
   readonly services: readonly { readonly serviceId: string; readonly reused: boolean }[];
-  readonly operationId: string;
+  /** As it was: its row may be collected before the answer is. */
+  readonly operation: Operation;
 }
 
 /** Calls in flight are joined; an answer is kept for 1 h, an error never: the next call tries again. */
@@ -45,23 +47,21 @@ export function createAnsweredOnce(store: Store): AnsweredOnce {
     return result;
   }
 
-  async function restore({ services, operationId }: Kept): Promise<ControlResult> {
+  async function restore({ services, operation }: Kept): Promise<ControlResult> {
     const rows = await Promise.all(
       services.map(async ({ serviceId, reused }) => {
         const service = await store.services.get(serviceId);
         return service === undefined ? [] : [{ service, reused }];
       }),
     );
-    const operation = await store.operations.get(operationId);
-    if (operation === undefined)
-      throw new Error(`operation ${operationId} of a kept answer is gone`);
-    return { services: rows.flat(), stopped: [], failures: [], operation };
+    const present = (await store.operations.get(operation.operationId)) ?? operation;
+    return { services: rows.flat(), stopped: [], failures: [], operation: present };
   }
 }
 
 function toKept({ services, operation }: ControlResult): Kept {
   return {
     services: services.map(({ service, reused }) => ({ serviceId: service.serviceId, reused })),
-    operationId: operation.operationId,
+    operation,
   };
 }

@@ -85,6 +85,17 @@ describe("garbage", { timeout: 120_000 }, () => {
     expect(readdirSync(join(server.dataDir, "operations"))).toEqual([]);
   });
 
+  it("takes no answer away that a call with its request id gets again", async () => {
+    const again = () =>
+      server.client.restartServices({
+        target: { case: "workspaceId", value: workspace.workspaceId },
+        requestId: "asked-twice",
+      });
+    const first = await again();
+    await server.client.collectGarbage({ operationAge: AT_ONCE });
+    expect(await again()).toEqual(first);
+  });
+
   it("is the records of the former instances of a service that goes on", async () => {
     const { services } = await server.client.ensureServices({
       runId: "again",
