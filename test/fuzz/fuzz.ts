@@ -145,7 +145,8 @@ async function expectQuiet(server: TestServer, report: Report, when: string): Pr
     const { installationId } = await client.getRuntimeInfo({});
     const left = () =>
       servicesWithVariable(MARKER_VARIABLE).filter(({ value }) => value.startsWith(installationId));
-    await eventually(() => left().length === 0).catch(() => {
+    // A provision command goes on when its caller has left: the longest of the vocabulary sleeps 20 s.
+    await eventually(() => left().length === 0, { timeoutMs: 45_000 }).catch(() => {
       report.fail(`${when}: processes of nobody: ${JSON.stringify(left())}`);
     });
   } catch (error) {
