@@ -47,6 +47,8 @@ export async function withPm2<T>(use: (pm2: Pm2) => Promise<T>): Promise<T | Mis
       },
     });
   } finally {
+    // Else it tries to reach the daemon for ever, and this process never ends.
+    await new Promise<void>((resolve) => library.Client.disconnectBus(() => resolve()));
     await call((done) => library.killDaemon(done));
     library.disconnect();
     rmSync(home, { recursive: true, force: true });
@@ -78,6 +80,7 @@ interface Library {
   start(app: object, done: Done): void;
   delete(name: string, done: Done): void;
   launchBus(done: (error: Error | null, bus?: never) => void): void;
+  readonly Client: { disconnectBus(done: () => void): void };
   killDaemon(done: Done): void;
   disconnect(): void;
 }

@@ -35,6 +35,17 @@ describe.each(databases)("transactions on $name", (database) => {
     expect(told).toEqual([[1, 2]]);
   });
 
+  it("may change more than one statement can name values for", async () => {
+    const { store, commits } = fixture();
+    await store.transaction(async (tx) => {
+      for (let i = 0; i < 5_000; i += 1) {
+        await tx.operations.insert(newOperation({ operationId: `op-${i}` }));
+      }
+    });
+    expect(commits).toHaveLength(5_000);
+    expect(await store.changes.revision()).toBe(5_000);
+  });
+
   it("sees its own writes", async () => {
     const { store } = fixture();
     await store.transaction(async (tx) => {
