@@ -24,6 +24,8 @@ export async function report(bench: Bench): Promise<void> {
   const { number, title } = bench;
   const result: Result = { number, title, measures: await bench.run() };
   console.log(process.env.BENCH_JSON === "1" ? JSON.stringify(result) : resultTable([result]));
+  // PM2's library may hold sockets open.
+  process.exit();
 }
 
 function row(measure: Measure): string {
