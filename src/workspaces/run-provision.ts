@@ -2,7 +2,6 @@ import { gitEnvironment } from "../git/environment.ts";
 import type { Operation } from "../model/operation.ts";
 import type { GitWorktreeStrategy } from "../model/workspace.ts";
 import type { Operations } from "../operations/operations.ts";
-
 import { type OperationContext, succeeded } from "./git-operation.ts";
 
 export interface ProvisionDependencies {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Lifecycle, ServiceState } from "../../gen/workspace/runtime/v1/service_pb.ts";
+import { ScopeType, ServiceState } from "../../gen/workspace/runtime/v1/service_pb.ts";
 import { WorkspaceState } from "../../gen/workspace/runtime/v1/workspace_pb.ts";
 import { errorDetails } from "../../src/client/index.ts";
 import { createRepository, temporaryDirectory } from "../git/fixture.ts";
@@ -42,6 +42,8 @@ describe("a run that starts a service in a workspace while it is cleaned by forc
     await expect(cleaning).rejects.toThrow();
     const next = await startServer({ dataDir: server.dataDir });
     onTestFinished(() => next.stop());
+    // Its policy is manual: nothing but the cleanup ends it.
+    expect(isAlive(pid)).toBe(true);
     await next.client.cleanupWorkspace({ workspaceId });
     expect(isAlive(pid)).toBe(false);
   });
@@ -63,7 +65,7 @@ async function setUp(failpoints: string) {
     strategy: { case: "gitWorktree", value: {} },
   });
   const workspaceId = workspace?.workspaceId ?? "";
-  const own = { cwd: repository, lifecycle: Lifecycle.EPHEMERAL };
+  const own = { cwd: repository, reuseScope: ScopeType.EXECUTION_WORKSPACE };
   /** The process's number, or why there is none. */
   const ensure = (name: string) =>
     server.client

@@ -57,6 +57,36 @@ describe("growth watcher", () => {
     expect(watched.counts()).toEqual({ looks: looks + 10, settles: 0, watchers: 1 });
   });
 
+  it("looks less often the longer a look takes, but each ten seconds at the latest", () => {
+    const looksIn = (seconds: number, tookMs: number) => {
+      const manual = createManualClock();
+      let spent = 0;
+      const clock = { ...manual, monotonic: () => manual.monotonic() + spent };
+      const growth = createGrowthWatcher({
+        clock,
+        watchDirectory: () => ({ close: () => undefined }),
+      });
+      let looks = 0;
+      growth.watch({
+        directory: "/log",
+        look() {
+          looks += 1;
+          spent += tookMs;
+          return false;
+        },
+        settle: () => undefined,
+      });
+      const before = looks;
+      manual.advance(seconds * 1000);
+      growth.close();
+      return looks - before;
+    };
+    expect(looksIn(40, 1)).toBe(40);
+    // 10 ms are one part in 400 of 4 s: the first sweep does not know yet.
+    expect(looksIn(41, 10)).toBe(11);
+    expect(looksIn(41, 1_000)).toBe(5);
+  });
+
   /** More events at a time than are worth their looks. */
   const burst = (watched: ReturnType<typeof setUp>) => {
     for (let i = 0; i < 30; i++) {

@@ -54,8 +54,8 @@ export async function cleanUp(
     if (!isCleaned(current)) return await clean(tools, request, current);
     // Of one that died before its last step: those that came while it went. What it shared may be another's by now.
     const alone = { ...current, worktreePath: "" };
-    await tools.services.stopOfWorkspace(alone, "WORKSPACE_ARCHIVED");
-    return nothingToDo(current);
+    const { failures } = await tools.services.stopOfWorkspace(alone, "WORKSPACE_ARCHIVED");
+    return { ...nothingToDo(current), warnings: failures.map(({ message }) => message) };
   });
 }
 
